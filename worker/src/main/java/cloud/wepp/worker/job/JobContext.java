@@ -1,0 +1,61 @@
+package cloud.wepp.worker.job;
+
+import cloud.wepp.rq.pickle.PyValue;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.Map;
+
+/**
+ * What a handler may ask of the runtime while one job runs. All methods may be called from any
+ * thread.
+ */
+public interface JobContext {
+
+  /** rq's job id. */
+  String jobId();
+
+  /**
+   * The claim: proof that this slot holds the job. Put into the environment of every process of the
+   * job.
+   */
+  String claimId();
+
+  /** The time. */
+  InstantSource clock();
+
+  /**
+   * Publishes one line of WEPPcloud's status on a channel; never fails and never blocks for long.
+   */
+  void publish(String channel, String text);
+
+  /**
+   * Sets {@code timestamps:<task>} to now in WEPPcloud's RedisPrep hash of a run.
+   *
+   * @param run the last part of the run folder, which is the key of the hash
+   * @return the hash as it is now, without its {@code locked:} fields, for {@code redisprep.dump}
+   */
+  Map<String, String> timestamp(String run, String task);
+
+  /** Sets keys of the job's {@code meta}, if the job still holds the bytes that were read. */
+  void putMeta(Map<String, PyValue> entries);
+
+  /** Adds one ended process to the job's account. */
+  void account(Usage usage);
+
+  /**
+   * What one process used.
+   *
+   * @param name for example {@code wepp hillslope 7}
+   * @param exit the exit code, or minus the signal
+   * @param peakRssBytes the largest resident memory seen, 0 when it ended before it was looked at
+   */
+  record Usage(
+      String name,
+      int exit,
+      Duration wall,
+      Duration user,
+      Duration system,
+      long peakRssBytes,
+      long readBytes,
+      long writtenBytes) {}
+}

@@ -1,0 +1,5 @@
+/** Runs WEPP as WEPPcloud's own functions do. */
+@NullMarked
+package cloud.wepp.worker.wepp;
+
+import org.jspecify.annotations.NullMarked;
