@@ -20,7 +20,7 @@ public sealed interface PyValue {
 
   record Int(BigInteger value) implements PyValue {}
 
-  record Float(double value) implements PyValue {}
+  record Real(double value) implements PyValue {}
 
   /** A text; lone surrogates are kept as they are. */
   record Str(String value) implements PyValue {}
@@ -82,7 +82,7 @@ public sealed interface PyValue {
   }
 
   static PyValue of(double value) {
-    return new Float(value);
+    return new Real(value);
   }
 
   static PyValue tuple(PyValue... items) {
