@@ -1,0 +1,487 @@
+package cloud.wepp.rq;
+
+import static cloud.wepp.rq.Wire.bytes;
+import static cloud.wepp.rq.Wire.text;
+
+import io.lettuce.core.KeyValue;
+import io.lettuce.core.LMoveArgs;
+import io.lettuce.core.LettuceFutures;
+import io.lettuce.core.RedisException;
+import io.lettuce.core.RedisFuture;
+import io.lettuce.core.ScriptOutputType;
+import io.lettuce.core.api.StatefulRedisConnection;
+import io.lettuce.core.api.async.RedisAsyncCommands;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * rq's queues in one Redis database, as a worker sees them. Take and settle are one script each, so
+ * a job is always in exactly one place. Safe for use by many threads: they share one connection,
+ * and only {@link Peek} has its own.
+ *
+ * <p>Every method throws {@link QueueUnavailable} when Redis does not answer; take and settle may
+ * then be repeated.
+ */
+public final class JobQueue implements AutoCloseable {
+  private final RedisAccess redis;
+  private final Keys keys;
+  private final QueueTiming timing;
+  private final InstantSource clock;
+  private final StatefulRedisConnection<String, byte[]> connection;
+  private final Script take;
+  private final Script settle;
+  private final Script heartbeat;
+  private final Script meta;
+
+  public JobQueue(RedisAccess redis, String prefix, QueueTiming timing, InstantSource clock) {
+    this.redis = redis;
+    this.keys = new Keys(prefix);
+    this.timing = timing;
+    this.clock = clock;
+    connection = redis.connect();
+    take = new Script("take.lua", connection);
+    settle = new Script("settle.lua", connection);
+    heartbeat = new Script("heartbeat.lua", connection);
+    meta = new Script("meta.lua", connection);
+  }
+
+  /**
+   * How long records live without a heartbeat.
+   *
+   * @param lease until others may take the job over
+   * @param wip until rq's own maintenance calls the job abandoned, and until a busy worker is
+   *     forgotten
+   * @param mostEvents events that may wait for the ledger before no new job is taken
+   */
+  public record QueueTiming(Duration lease, Duration wip, long mostEvents) {}
+
+  /** What a heartbeat found. */
+  public enum Held {
+    HELD,
+    CANCELED,
+    LOST
+  }
+
+  /** What a settle found. */
+  public enum Settled {
+    SETTLED,
+    /** The job was canceled while it ran, and stays canceled. */
+    CANCELED,
+    /** The claim was gone: nothing was written. */
+    LOST
+  }
+
+  /**
+   * Claims the first of {@code ids} that is still in the queue and waits to run, or the queue's
+   * head when none is given. Ids of jobs that are gone, canceled or done are dropped on the way,
+   * where rq would run them again.
+   *
+   * @return empty when nothing was taken: no such id, workers suspended, or too many events wait
+   *     for the ledger
+   */
+  public Optional<Claim> take(String queue, String worker, List<String> ids) {
+    String claim = newId();
+    String execution = newId();
+    Instant now = clock.instant();
+    List<byte[]> arguments =
+        arguments(
+            keys.prefix,
+            queue,
+            worker,
+            claim,
+            execution,
+            Wire.iso(now),
+            Wire.epoch(now),
+            Long.toString(timing.lease().toMillis()),
+            Long.toString(timing.wip().toSeconds()),
+            Long.toString(timing.mostEvents()));
+    ids.forEach(id -> arguments.add(bytes(id)));
+    List<byte @Nullable []> taken =
+        call(
+            "take from queue " + queue,
+            take,
+            ScriptOutputType.MULTI,
+            new String[] {keys.queue(queue), keys.leases(), keys.events()},
+            arguments);
+    if (taken == null || taken.isEmpty() || taken.getFirst() == null) {
+      return Optional.empty();
+    }
+    Map<String, byte[]> fields = new HashMap<>();
+    for (int i = 1; i + 1 < taken.size(); i += 2) {
+      byte[] name = taken.get(i);
+      byte[] value = taken.get(i + 1);
+      if (name != null && value != null) {
+        fields.put(text(name), value);
+      }
+    }
+    JobRecord job = new JobRecord(text(taken.getFirst()), Map.copyOf(fields));
+    String origin = job.origin().isEmpty() ? queue : job.origin();
+    return Optional.of(new Claim(claim, origin, execution, worker, now, job));
+  }
+
+  /** Ends a claim. May be repeated: the second time changes nothing and returns the same. */
+  public Settled settle(Claim claim, Settlement settlement, Ended ended) {
+    record Writing(String kind, Duration ttl, String payload, Duration interval) {}
+    Writing w =
+        switch (settlement) {
+          case Settlement.Finish f ->
+              new Writing("finish", f.ttl(), f.returnValue(), Duration.ZERO);
+          case Settlement.Fail f -> new Writing("fail", f.ttl(), f.excString(), Duration.ZERO);
+          case Settlement.Stop s -> new Writing("stop", s.ttl(), s.excString(), Duration.ZERO);
+          case Settlement.Retry r -> new Writing("retry", Duration.ZERO, "", r.interval());
+          case Settlement.GiveBack g -> new Writing("giveback", Duration.ZERO, "", Duration.ZERO);
+          case Settlement.Leave l -> new Writing("leave", Duration.ZERO, "", Duration.ZERO);
+        };
+    if (w.kind().equals("leave")) {
+      return Settled.LOST;
+    }
+    byte[] answer =
+        call(
+            "settle job " + claim.job().id(),
+            settle,
+            ScriptOutputType.VALUE,
+            new String[] {keys.job(claim.job().id()), keys.leases(), keys.events()},
+            arguments(
+                keys.prefix,
+                claim.job().id(),
+                claim.queue(),
+                claim.worker(),
+                claim.id(),
+                claim.execution(),
+                Wire.iso(ended.at()),
+                Wire.epoch(claim.startedAt()),
+                Wire.epoch(ended.at()),
+                w.kind(),
+                Long.toString(w.ttl().toSeconds()),
+                w.payload(),
+                Long.toString(w.interval().toSeconds()),
+                ended.function(),
+                ended.run(),
+                ended.detail()));
+    return switch (text(answer)) {
+      case "settled" -> Settled.SETTLED;
+      case "canceled" -> Settled.CANCELED;
+      default -> Settled.LOST;
+    };
+  }
+
+  /** Pushes a claim's lease, and rq's records of it, ahead. */
+  public Held heartbeat(Claim claim) {
+    Instant now = clock.instant();
+    Duration worked = Duration.between(claim.startedAt(), now);
+    byte[] answer =
+        call(
+            "heartbeat of job " + claim.job().id(),
+            heartbeat,
+            ScriptOutputType.VALUE,
+            new String[] {keys.job(claim.job().id()), keys.leases()},
+            arguments(
+                keys.prefix,
+                claim.job().id(),
+                claim.queue(),
+                claim.worker(),
+                claim.id(),
+                claim.execution(),
+                Wire.iso(now),
+                Wire.epoch(now),
+                Long.toString(timing.lease().toMillis()),
+                Long.toString(timing.wip().toSeconds()),
+                "%d.%06d".formatted(worked.toSeconds(), worked.toNanosPart() / 1000)));
+    return switch (text(answer)) {
+      case "held" -> Held.HELD;
+      case "canceled" -> Held.CANCELED;
+      default -> Held.LOST;
+    };
+  }
+
+  /** Keeps the worker records of idle slots alive. rq gives an idle worker 480 s. */
+  public void heartbeatIdle(List<String> workers) {
+    byte[] now = bytes(Wire.iso(clock.instant()));
+    reach(
+        "heartbeat of idle workers",
+        () -> {
+          RedisAsyncCommands<String, byte[]> async = connection.async();
+          List<RedisFuture<?>> sent = new ArrayList<>();
+          for (String worker : workers) {
+            sent.add(async.hset(keys.worker(worker), "last_heartbeat", now));
+            sent.add(async.expire(keys.worker(worker), IDLE_TTL));
+          }
+          return awaitAll(sent);
+        });
+  }
+
+  private static final Duration IDLE_TTL = Duration.ofMinutes(8);
+
+  /**
+   * Writes {@code meta} if the claim is held and the job still holds the bytes that were read.
+   *
+   * @return whether it was written
+   */
+  public boolean writeMeta(Claim claim, byte[] read, byte[] written) {
+    Long answer =
+        call(
+            "write meta of job " + claim.job().id(),
+            meta,
+            ScriptOutputType.INTEGER,
+            new String[] {keys.job(claim.job().id())},
+            List.of(bytes(claim.id()), read, written));
+    return answer == 1;
+  }
+
+  /** Makes slots known as rq workers. */
+  public void register(List<String> workers, List<String> queues, WorkerInfo info) {
+    Instant now = clock.instant();
+    Map<String, byte[]> hash = new HashMap<>();
+    hash.put("birth", bytes(Wire.iso(now)));
+    hash.put("last_heartbeat", bytes(Wire.iso(now)));
+    hash.put("queues", bytes(String.join(",", queues)));
+    hash.put("pid", bytes(Long.toString(info.pid())));
+    hash.put("hostname", bytes(info.hostname()));
+    hash.put("ip_address", bytes(info.address()));
+    hash.put("version", bytes(info.version()));
+    hash.put("python_version", bytes("Java " + Runtime.version().feature()));
+    hash.put("state", bytes("idle"));
+    reach(
+        "register workers",
+        () -> {
+          RedisAsyncCommands<String, byte[]> async = connection.async();
+          List<RedisFuture<?>> sent = new ArrayList<>();
+          for (String worker : workers) {
+            byte[] key = bytes(keys.worker(worker));
+            sent.add(async.hset(keys.worker(worker), hash));
+            sent.add(async.expire(keys.worker(worker), IDLE_TTL));
+            sent.add(async.sadd(keys.workers(), key));
+            queues.forEach(queue -> sent.add(async.sadd(keys.workers(queue), key)));
+          }
+          return awaitAll(sent);
+        });
+  }
+
+  /** What rq's monitors show of a worker. */
+  public record WorkerInfo(long pid, String hostname, String address, String version) {}
+
+  /** Ends the records of slots, as rq does at a worker's death. */
+  public void unregister(List<String> workers, List<String> queues) {
+    byte[] now = bytes(Wire.iso(clock.instant()));
+    reach(
+        "unregister workers",
+        () -> {
+          RedisAsyncCommands<String, byte[]> async = connection.async();
+          List<RedisFuture<?>> sent = new ArrayList<>();
+          for (String worker : workers) {
+            byte[] key = bytes(keys.worker(worker));
+            sent.add(async.srem(keys.workers(), key));
+            queues.forEach(queue -> sent.add(async.srem(keys.workers(queue), key)));
+            sent.add(async.hset(keys.worker(worker), "death", now));
+            sent.add(async.expire(keys.worker(worker), Duration.ofMinutes(1)));
+            sent.add(async.del(keys.workerExecutions(worker)));
+          }
+          return awaitAll(sent);
+        });
+  }
+
+  /** Ids in the queue from {@code offset}, head first. Changes nothing. */
+  public List<String> ids(String queue, int offset, int count) {
+    return reach(
+        "read queue " + queue,
+        () ->
+            connection.sync().lrange(keys.queue(queue), offset, offset + count - 1L).stream()
+                .map(Wire::text)
+                .toList());
+  }
+
+  /** What decides who can run a job: its call and its callbacks. One round trip for all ids. */
+  public List<JobRecord> calls(List<String> ids) {
+    return reach(
+        "read jobs",
+        () -> {
+          List<RedisFuture<List<KeyValue<String, byte[]>>>> sent = new ArrayList<>();
+          for (String id : ids) {
+            sent.add(
+                connection
+                    .async()
+                    .hmget(
+                        keys.job(id),
+                        "data",
+                        "success_callback_name",
+                        "failure_callback_name",
+                        "stopped_callback_name"));
+          }
+          awaitAll(List.copyOf(sent));
+          List<JobRecord> records = new ArrayList<>();
+          for (int i = 0; i < sent.size(); i++) {
+            Map<String, byte[]> fields = new HashMap<>();
+            for (KeyValue<String, byte[]> field : sent.get(i).toCompletableFuture().join()) {
+              field.ifHasValue(value -> fields.put(field.getKey(), value));
+            }
+            records.add(new JobRecord(ids.get(i), fields));
+          }
+          return records;
+        });
+  }
+
+  /** The queue's length and head, which together tell whether it is worth reading again. */
+  public record Look(long length, String head, boolean suspended) {}
+
+  /** Looks at a queue without changing it. */
+  public Look look(String queue) {
+    return reach(
+        "look at queue " + queue,
+        () -> {
+          var async = connection.async();
+          RedisFuture<Long> length = async.llen(keys.queue(queue));
+          RedisFuture<byte[]> head = async.lindex(keys.queue(queue), 0);
+          RedisFuture<Long> suspended = async.exists(keys.suspended());
+          awaitAll(List.of(length, head, suspended));
+          byte @Nullable [] id = head.toCompletableFuture().join();
+          return new Look(
+              length.toCompletableFuture().join(),
+              id == null ? "" : text(id),
+              suspended.toCompletableFuture().join() == 1);
+        });
+  }
+
+  /** Waits for a queue to have a head. Has a connection of its own, because it blocks. */
+  public Peek peek(String queue, Duration longest) {
+    return new Peek(queue, longest, redis.connectBlocking(longest));
+  }
+
+  /** A blocking look at one queue: moving the head onto itself leaves the list as it was. */
+  public final class Peek implements AutoCloseable {
+    private final String queue;
+    private final Duration longest;
+    private final StatefulRedisConnection<String, byte[]> own;
+
+    private Peek(
+        String queue, Duration longest, StatefulRedisConnection<String, byte[]> connection) {
+      this.queue = queue;
+      this.longest = longest;
+      this.own = connection;
+    }
+
+    /** Returns when the queue has a head, or after the longest wait. */
+    public boolean await() {
+      return reach(
+          "wait at queue " + queue,
+          () ->
+              own.sync()
+                      .blmove(
+                          keys.queue(queue),
+                          keys.queue(queue),
+                          LMoveArgs.Builder.leftLeft(),
+                          longest.toSeconds())
+                  != null);
+    }
+
+    @Override
+    public void close() {
+      own.close();
+    }
+  }
+
+  /** Opens rq's command channels of all slots. */
+  public Commands commands(List<String> workers, Commands.Listener listener) {
+    return reach(
+        "subscribe to commands",
+        () -> new Commands(redis.connectPubSub(), keys, workers, listener));
+  }
+
+  /**
+   * Adds a job the way rq's {@code Queue.enqueue} does.
+   *
+   * @param timeout rq's {@code job_timeout}; negative for none
+   * @return the new job's id
+   */
+  public String enqueue(String queue, byte[] data, String description, Duration timeout) {
+    String id = UUID.randomUUID().toString();
+    String now = Wire.iso(clock.instant());
+    Map<String, byte[]> job = new HashMap<>();
+    job.put("status", bytes("queued"));
+    job.put("data", data);
+    job.put("origin", bytes(queue));
+    job.put("description", bytes(description));
+    job.put("timeout", bytes(Long.toString(timeout.isNegative() ? -1 : timeout.toSeconds())));
+    job.put("created_at", bytes(now));
+    job.put("enqueued_at", bytes(now));
+    for (String empty :
+        List.of(
+            "started_at",
+            "ended_at",
+            "last_heartbeat",
+            "worker_name",
+            "group_id",
+            "success_callback_name",
+            "failure_callback_name",
+            "stopped_callback_name")) {
+      job.put(empty, new byte[0]);
+    }
+    return reach(
+        "enqueue to queue " + queue,
+        () -> {
+          var async = connection.async();
+          // The hash is whole before the id can be popped: commands of one connection keep their
+          // order.
+          awaitAll(
+              List.of(
+                  async.sadd(keys.queues(), bytes(keys.queue(queue))),
+                  async.hset(keys.job(id), job),
+                  async.rpush(keys.queue(queue), bytes(id))));
+          return id;
+        });
+  }
+
+  /** The job as it is now, or empty when there is none. */
+  public Optional<JobRecord> find(String id) {
+    Map<String, byte[]> fields =
+        reach("read job " + id, () -> connection.sync().hgetall(keys.job(id)));
+    return fields.containsKey("data") ? Optional.of(new JobRecord(id, fields)) : Optional.empty();
+  }
+
+  private static String newId() {
+    return UUID.randomUUID().toString().replace("-", "");
+  }
+
+  private static List<byte[]> arguments(String... values) {
+    List<byte[]> arguments = new ArrayList<>(values.length + 1);
+    for (String value : values) {
+      arguments.add(bytes(value));
+    }
+    return arguments;
+  }
+
+  @SuppressWarnings(
+      "TypeParameterUnusedInFormals") // the script decides what comes back, not the caller's
+                                      // arguments
+  private <T extends @Nullable Object> T call(
+      String what, Script script, ScriptOutputType output, String[] names, List<byte[]> arguments) {
+    return reach(
+        what, () -> script.<T>call(connection, output, names, arguments.toArray(byte[][]::new)));
+  }
+
+  private <T extends @Nullable Object> T reach(String what, Supplier<T> work) {
+    try {
+      return work.get();
+    } catch (RedisException e) {
+      throw new QueueUnavailable(
+          "could not " + what + " on Redis at " + redis.address() + ": " + e.getMessage(), e);
+    }
+  }
+
+  private boolean awaitAll(List<? extends RedisFuture<?>> sent) {
+    return LettuceFutures.awaitAll(connection.getTimeout(), sent.toArray(new RedisFuture<?>[0]));
+  }
+
+  @Override
+  public void close() {
+    connection.close();
+  }
+}

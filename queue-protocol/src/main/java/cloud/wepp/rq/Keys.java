@@ -1,0 +1,68 @@
+package cloud.wepp.rq;
+
+/** The names of all Redis keys: rq's own, and ours below {@code <prefix>:wepp}. */
+final class Keys {
+  final String prefix;
+
+  Keys(String prefix) {
+    this.prefix = prefix;
+  }
+
+  /** Hash: one job. */
+  String job(String id) {
+    return prefix + ":job:" + id;
+  }
+
+  /** List of job ids; the head runs next. */
+  String queue(String queue) {
+    return prefix + ":queue:" + queue;
+  }
+
+  /** Set of the keys of all queues. */
+  String queues() {
+    return prefix + ":queues";
+  }
+
+  /** Hash: one worker, which is one slot here. */
+  String worker(String worker) {
+    return prefix + ":worker:" + worker;
+  }
+
+  /** Set of {@code <job>:<execution>} that a worker runs; rq 3.0 reads its current job from it. */
+  String workerExecutions(String worker) {
+    return worker(worker) + ":executions";
+  }
+
+  /** Set of the keys of all workers. */
+  String workers() {
+    return prefix + ":workers";
+  }
+
+  /** Set of the keys of the workers of one queue. */
+  String workers(String queue) {
+    return prefix + ":workers:" + queue;
+  }
+
+  /** Channel of rq's commands to one worker. */
+  String commands(String worker) {
+    return prefix + ":pubsub:" + worker;
+  }
+
+  /** String: present while all workers are suspended. */
+  String suspended() {
+    return prefix + ":suspended";
+  }
+
+  /**
+   * Our own zset: {@code <job>|<claim>} by the time until which the claim is held, in ms of Redis
+   * time.
+   */
+  String leases() {
+    return prefix + ":wepp:leases";
+  }
+
+  /** Our own stream: every state change that this worker makes. */
+  String events() {
+    return prefix + ":wepp:events";
+  }
+}

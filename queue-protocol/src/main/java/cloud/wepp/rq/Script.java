@@ -1,0 +1,44 @@
+package cloud.wepp.rq;
+
+import io.lettuce.core.RedisNoScriptException;
+import io.lettuce.core.ScriptOutputType;
+import io.lettuce.core.api.StatefulRedisConnection;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import org.jspecify.annotations.Nullable;
+
+/** One Lua script: sent by its digest, and whole when the server does not know it yet. */
+final class Script {
+  private final byte[] source;
+  private final String digest;
+
+  Script(String resource, StatefulRedisConnection<String, byte[]> connection) {
+    source = read(resource);
+    digest = connection.sync().digest(source);
+  }
+
+  @SuppressWarnings("TypeParameterUnusedInFormals") // see JobQueue.call
+  <T extends @Nullable Object> T call(
+      StatefulRedisConnection<String, byte[]> connection,
+      ScriptOutputType output,
+      String[] keys,
+      byte[]... arguments) {
+    try {
+      return connection.sync().<T>evalsha(digest, output, keys, arguments);
+    } catch (RedisNoScriptException e) {
+      return connection.sync().<T>eval(source, output, keys, arguments);
+    }
+  }
+
+  private static byte[] read(String resource) {
+    try (InputStream stream = Script.class.getResourceAsStream(resource)) {
+      if (stream == null) {
+        throw new IllegalStateException("script " + resource + " is not on the class path");
+      }
+      return stream.readAllBytes();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,31 @@
+package cloud.wepp.rq;
+
+import java.time.Duration;
+
+/**
+ * What is written when a claim ends. Times to live: negative keeps for ever, zero deletes at once.
+ */
+public sealed interface Settlement {
+
+  /**
+   * @param returnValue rq's {@code return_value}, base64; empty for Python's None
+   */
+  record Finish(String returnValue, Duration ttl) implements Settlement {}
+
+  /**
+   * @param excString rq's {@code exc_string}, base64 of compressed text
+   */
+  record Fail(String excString, Duration ttl) implements Settlement {}
+
+  /** As {@link Fail}, with rq's status {@code stopped}; dependents stay deferred. */
+  record Stop(String excString, Duration ttl) implements Settlement {}
+
+  /** Runs again after {@code interval}, using up one of the job's retries. */
+  record Retry(Duration interval) implements Settlement {}
+
+  /** Back to the front of its queue; no retry is used up. */
+  record GiveBack() implements Settlement {}
+
+  /** The claim is lost: nothing may be written. */
+  record Leave() implements Settlement {}
+}

@@ -1,0 +1,164 @@
+-- Ends a claim: status, result, registries, dependents, counters and the event, or nothing at all.
+-- KEYS  1 job  2 leases  3 events
+-- ARGV  1 prefix  2 job id  3 queue (origin)  4 worker  5 claim  6 execution  7 now, ISO
+--       8 started, epoch  9 ended, epoch  10 kind: finish | fail | stop | retry | giveback
+--       11 ttl in seconds (-1 keep)  12 payload: return_value or exc_string, '' for none
+--       13 seconds until a retry  14 function  15 run id  16 detail as JSON
+-- Returns 'settled', 'canceled' (the job stays canceled) or 'lost' (the claim is gone; nothing was written).
+local prefix, id, queue, worker, claim, execution, iso, started, ended, kind = unpack(ARGV, 1, 10)
+local ttl, payload, interval = tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13])
+local job = KEYS[1]
+local now = tonumber(redis.call('TIME')[1])
+local worker_key = prefix .. ':worker:' .. worker
+
+local function release()
+  redis.call('DEL', prefix .. ':execution:' .. id .. ':' .. execution)
+  redis.call('ZREM', prefix .. ':wip:' .. queue, id, id .. ':' .. execution)
+  redis.call('ZREM', prefix .. ':executions:' .. id, execution)
+  redis.call('SREM', worker_key .. ':executions', id .. ':' .. execution)
+  redis.call('ZREM', KEYS[2], id .. '|' .. claim)
+  if redis.call('EXISTS', worker_key) == 1 then
+    redis.call('HDEL', worker_key, 'current_job')
+    redis.call('HSET', worker_key, 'state', 'idle', 'current_job_working_time', 0, 'last_heartbeat', iso)
+  end
+end
+
+local function event(name)
+  redis.call('XADD', KEYS[3], '*', 'event', name, 'job', id, 'queue', queue, 'claim', claim,
+    'execution', execution, 'worker', worker, 'at', iso, 'function', ARGV[14], 'run', ARGV[15],
+    'detail', ARGV[16])
+end
+
+local held = redis.call('HMGET', job, 'claim', 'settled', 'status')
+if held[2] == claim then return 'settled' end
+if held[1] ~= claim then
+  -- Another holds the job, or it was deleted: only what is this claim's own is taken away.
+  redis.call('DEL', prefix .. ':execution:' .. id .. ':' .. execution)
+  redis.call('ZREM', prefix .. ':executions:' .. id, execution)
+  redis.call('SREM', worker_key .. ':executions', id .. ':' .. execution)
+  redis.call('ZREM', KEYS[2], id .. '|' .. claim)
+  if redis.call('HGET', worker_key, 'current_job') == id then
+    redis.call('HDEL', worker_key, 'current_job')
+    redis.call('HSET', worker_key, 'state', 'idle')
+  end
+  if not held[3] then redis.call('ZREM', prefix .. ':wip:' .. queue, id) end
+  return 'lost'
+end
+
+redis.call('HDEL', job, 'claim')
+if held[3] == 'canceled' then
+  release()
+  redis.call('HSET', job, 'settled', claim)
+  event('canceled')
+  return 'canceled'
+end
+
+local function expire(key)
+  if ttl > 0 then redis.call('EXPIRE', key, ttl) elseif ttl < 0 then redis.call('PERSIST', key) end
+end
+
+local function push(child_queue, child, front)
+  redis.call('SADD', prefix .. ':queues', prefix .. ':queue:' .. child_queue)
+  redis.call(front and 'LPUSH' or 'RPUSH', prefix .. ':queue:' .. child_queue, child)
+end
+
+-- rq: a finished parent satisfies a child, a failed one only if the child allows it; an unknown one always does.
+local function satisfied(parent_status, allow)
+  return not parent_status or parent_status == 'finished' or (allow and parent_status == 'failed')
+end
+
+local function enqueue_dependents(status)
+  local dependents = job .. ':dependents'
+  for _, child in ipairs(redis.call('SMEMBERS', dependents)) do
+    local child_key = prefix .. ':job:' .. child
+    local f = redis.call('HMGET', child_key, 'status', 'origin', 'allow_dependency_failures',
+      'enqueue_at_front', 'ttl')
+    local allow = f[3] == '1'
+    local ready = f[1] == 'deferred' and satisfied(status, allow)
+    if ready then
+      for _, parent in ipairs(redis.call('SMEMBERS', prefix .. ':job::' .. child .. ':dependencies')) do
+        if parent ~= id and not satisfied(redis.call('HGET', prefix .. ':job:' .. parent, 'status'), allow) then
+          ready = false
+        end
+      end
+    end
+    if ready then
+      redis.call('ZREM', prefix .. ':deferred:' .. f[2], child)
+      redis.call('HSET', child_key, 'status', 'queued', 'enqueued_at', iso)
+      if f[5] and tonumber(f[5]) > 0 then redis.call('EXPIRE', child_key, f[5]) end
+      push(f[2], child, f[4] == '1')
+      redis.call('SREM', dependents, child)
+    end
+  end
+end
+
+local function result(kind_of_result, field)
+  local results = prefix .. ':results:' .. id
+  local entry = {'XADD', results, 'MAXLEN', '10', '*', 'type', kind_of_result, 'worker_name', worker,
+    'execution_id', execution, 'execution_started_at', started, 'execution_ended_at', ended}
+  if payload ~= '' then
+    entry[#entry + 1] = field
+    entry[#entry + 1] = payload
+  end
+  redis.call(unpack(entry))
+  expire(results)
+end
+
+local function count(name)
+  if redis.call('EXISTS', worker_key) == 1 then
+    redis.call('HINCRBY', worker_key, name, 1)
+    redis.call('HINCRBYFLOAT', worker_key, 'total_working_time', string.format('%.6f', tonumber(ended) - tonumber(started)))
+  end
+end
+
+release()
+if kind == 'finish' then
+  count('successful_job_count')
+  redis.call('HSET', job, 'status', 'finished', 'ended_at', iso, 'last_heartbeat', iso, 'settled', claim)
+  enqueue_dependents('finished')
+  if ttl == 0 then
+    redis.call('DEL', job, job .. ':dependents', prefix .. ':job::' .. id .. ':dependencies',
+      prefix .. ':results:' .. id, prefix .. ':executions:' .. id)
+  else
+    result('1', 'return_value')
+    redis.call('ZADD', prefix .. ':finished:' .. queue, ttl < 0 and '+inf' or now + ttl, id)
+    expire(job)
+    expire(job .. ':dependents')
+    expire(prefix .. ':job::' .. id .. ':dependencies')
+  end
+  event('finished')
+elseif kind == 'fail' or kind == 'stop' then
+  local status = kind == 'fail' and 'failed' or 'stopped'
+  count('failed_job_count')
+  redis.call('HSET', job, 'status', status, 'ended_at', iso, 'last_heartbeat', iso, 'settled', claim)
+  if kind == 'fail' then enqueue_dependents('failed') end
+  if ttl == 0 then
+    redis.call('DEL', job, job .. ':dependents', prefix .. ':job::' .. id .. ':dependencies',
+      prefix .. ':results:' .. id)
+  else
+    result('2', 'exc_string')
+    expire(job)
+    expire(job .. ':dependents')
+    expire(prefix .. ':job::' .. id .. ':dependencies')
+  end
+  if ttl ~= 0 then redis.call('ZADD', prefix .. ':failed:' .. queue, ttl < 0 and -1 or now + ttl, id) end
+  event(status)
+elseif kind == 'retry' then
+  count('failed_job_count')
+  redis.call('HINCRBY', job, 'retries_left', -1)
+  redis.call('HSET', job, 'ended_at', iso, 'last_heartbeat', iso, 'settled', claim)
+  if interval > 0 then
+    redis.call('HSET', job, 'status', 'scheduled')
+    redis.call('SADD', prefix .. ':queues', prefix .. ':queue:' .. queue)
+    redis.call('ZADD', prefix .. ':scheduled:' .. queue, now + interval, id)
+  else
+    redis.call('HSET', job, 'status', 'queued', 'enqueued_at', iso)
+    push(queue, id, redis.call('HGET', job, 'enqueue_at_front_on_retry') == '1')
+  end
+  event('retried')
+else
+  redis.call('HSET', job, 'status', 'queued', 'started_at', '', 'settled', claim)
+  push(queue, id, true)
+  event('requeued')
+end
+return 'settled'

@@ -1,0 +1,81 @@
+-- Claims one job: the first of the given ids that is still in the queue, or the head when none is given.
+-- KEYS  1 queue list   2 leases   3 events
+-- ARGV  1 prefix  2 queue  3 worker  4 claim  5 execution  6 now, ISO  7 now, epoch  8 lease ms  9 wip s
+--       10 most events that may wait  11... ids
+-- Returns nil (nothing taken) or {id, field, value, ...}.
+local prefix, queue, worker, claim, execution, iso, epoch = unpack(ARGV, 1, 7)
+local lease, wip, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+
+if redis.call('EXISTS', prefix .. ':suspended') == 1 then return nil end
+if redis.call('XLEN', KEYS[3]) >= most then return nil end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1])
+local now_ms = now * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+-- rq runs whatever id it pops. Only a job that waits to run is run here; any other id is a leftover.
+local function waits(id, status, origin)
+  if status == '' or status == 'queued' or status == 'created' or status == 'scheduled'
+      or status == 'deferred' or status == 'ready_to_enqueue' or status == 'rate_limited' then
+    return true
+  end
+  if status ~= 'started' then return false end
+  local wip_key = prefix .. ':wip:' .. origin
+  return not redis.call('ZSCORE', wip_key, id)
+      and #redis.call('ZRANGE', prefix .. ':executions:' .. id, 0, 0) == 0
+end
+
+local function claimed(id)
+  local job = prefix .. ':job:' .. id
+  local fields = redis.call('HMGET', job, 'data', 'status', 'origin', 'description', 'enqueued_at')
+  local origin = fields[3]
+  if not origin or origin == '' then origin = queue end
+  redis.call('LREM', KEYS[1] .. ':intermediate', 1, id)
+  if not fields[1] then return nil end
+  if not waits(id, fields[2] or '', origin) then
+    redis.call('XADD', KEYS[3], '*', 'event', 'dropped', 'job', id, 'queue', queue, 'claim', claim,
+      'execution', execution, 'worker', worker, 'at', iso, 'status', fields[2])
+    return nil
+  end
+
+  redis.call('HSET', job, 'status', 'started', 'started_at', iso, 'last_heartbeat', iso,
+    'worker_name', worker, 'ended_at', '', 'claim', claim)
+  redis.call('PERSIST', job)
+  local record = prefix .. ':execution:' .. id .. ':' .. execution
+  redis.call('HSET', record, 'id', execution, 'created_at', epoch, 'last_heartbeat', epoch,
+    'job_id', id, 'worker_name', worker)
+  redis.call('EXPIRE', record, wip + 120)
+  redis.call('ZADD', prefix .. ':executions:' .. id, now + wip + 60, execution)
+  redis.call('EXPIRE', prefix .. ':executions:' .. id, wip + 60)
+  redis.call('ZADD', prefix .. ':wip:' .. origin, now + wip, id)
+  local worker_key = prefix .. ':worker:' .. worker
+  redis.call('SADD', worker_key .. ':executions', id .. ':' .. execution)
+  redis.call('EXPIRE', worker_key .. ':executions', wip + 60)
+  redis.call('HSET', worker_key, 'state', 'busy', 'current_job', id,
+    'current_job_working_time', 0, 'last_heartbeat', iso)
+  redis.call('EXPIRE', worker_key, wip)
+  redis.call('ZADD', KEYS[2], now_ms + lease, id .. '|' .. claim)
+  redis.call('XADD', KEYS[3], '*', 'event', 'started', 'job', id, 'queue', origin, 'claim', claim,
+    'execution', execution, 'worker', worker, 'at', iso, 'description', fields[4] or '',
+    'enqueued_at', fields[5] or '')
+  local taken = redis.call('HGETALL', job)
+  table.insert(taken, 1, id)
+  return taken
+end
+
+if #ARGV > 10 then
+  for i = 11, #ARGV do
+    if redis.call('LREM', KEYS[1], 1, ARGV[i]) == 1 then
+      local taken = claimed(ARGV[i])
+      if taken then return taken end
+    end
+  end
+  return nil
+end
+local id = redis.call('LPOP', KEYS[1])
+while id do
+  local taken = claimed(id)
+  if taken then return taken end
+  id = redis.call('LPOP', KEYS[1])
+end
+return nil

@@ -1,0 +1,305 @@
+package cloud.wepp.worker;
+
+import cloud.wepp.rq.Claim;
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.JobRecord;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Finds jobs that this worker can run. Redis cannot tell them apart, because the function's name is
+ * inside the compressed payload; so one thread per queue reads ids ahead, a page at a time, and
+ * slots take by id. A job that nobody here can run stays where it is.
+ *
+ * <p>The thread waits in a blocking peek while the queue is empty, and looks read-only, ever more
+ * slowly, while the queue holds only jobs for others.
+ */
+final class Intake implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Intake.class);
+  private static final int PAGE = 200;
+  private static final int MOST_PAGES = 50;
+  private static final Duration LONGEST_PEEK = Duration.ofSeconds(30);
+  private static final long FIRST_LOOK_MS = 100;
+  private static final long LAST_LOOK_MS = 1000;
+
+  private final JobQueue jobs;
+  private final Predicate<JobRecord> runnableHere;
+  private final List<Reader> readers;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition found = lock.newCondition();
+  private final Condition wanted = lock.newCondition();
+  private int waiting; // slots in take; guarded by lock
+  private boolean closed; // guarded by lock
+
+  Intake(JobQueue jobs, List<String> queues, Predicate<JobRecord> runnableHere) {
+    this.jobs = jobs;
+    this.runnableHere = runnableHere;
+    readers = queues.stream().map(Reader::new).toList();
+  }
+
+  void start() {
+    readers.forEach(reader -> reader.thread.start());
+  }
+
+  /**
+   * Claims the next job in the order of the queues; waits until there is one.
+   *
+   * @return empty once the intake is closed
+   */
+  Optional<Claim> take(String worker) throws InterruptedException {
+    while (true) {
+      Candidate candidate = await();
+      if (candidate == null) {
+        return Optional.empty();
+      }
+      Optional<Claim> claim = jobs.take(candidate.queue(), worker, List.of(candidate.id()));
+      if (claim.isPresent()) {
+        return claim;
+      }
+    }
+  }
+
+  private record Candidate(String queue, String id) {}
+
+  private @org.jspecify.annotations.Nullable Candidate await() throws InterruptedException {
+    lock.lockInterruptibly();
+    try {
+      while (!closed) {
+        for (Reader reader : readers) {
+          String id = reader.ready.poll();
+          if (id != null) {
+            if (reader.ready.size() < PAGE / 4) {
+              wanted.signalAll();
+            }
+            return new Candidate(reader.queue, id);
+          }
+        }
+        waiting++;
+        wanted.signalAll();
+        try {
+          found.await();
+        } finally {
+          waiting--;
+        }
+      }
+      return null;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Jobs seen in the queues that this worker cannot run, by queue. */
+  Map<String, Integer> foreign() {
+    lock.lock();
+    try {
+      Map<String, Integer> counts = new LinkedHashMap<>();
+      readers.forEach(reader -> counts.put(reader.queue, reader.foreign));
+      return counts;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Lets all waiting slots go. */
+  @Override
+  public void close() {
+    lock.lock();
+    try {
+      closed = true;
+      found.signalAll();
+      wanted.signalAll();
+    } finally {
+      lock.unlock();
+    }
+    readers.forEach(reader -> reader.thread.interrupt());
+  }
+
+  /** Reads one queue ahead. */
+  private final class Reader implements Runnable {
+    private final String queue;
+    private final Thread thread;
+    private final Deque<String> ready = new ArrayDeque<>(); // guarded by lock
+    private int foreign; // guarded by lock
+    private int reported; // foreign jobs of the last warning; own thread
+    private final Map<String, Boolean> known = // own thread
+        new LinkedHashMap<>() {
+          @Override
+          protected boolean removeEldestEntry(Map.Entry<String, Boolean> eldest) {
+            return size() > PAGE * MOST_PAGES * 2;
+          }
+        };
+
+    Reader(String queue) {
+      this.queue = queue;
+      thread = Thread.ofPlatform().daemon().name("intake-" + queue).unstarted(this);
+    }
+
+    @Override
+    public void run() {
+      long outage = 0;
+      while (true) {
+        try (JobQueue.Peek peek = jobs.peek(queue, LONGEST_PEEK)) {
+          outage = 0;
+          while (awaitDemand()) {
+            if (fill() == 0) {
+              JobQueue.Look look = jobs.look(queue);
+              if (look.length() == 0 && !look.suspended()) {
+                boolean unused = peek.await();
+              } else {
+                awaitChange(look);
+              }
+            }
+          }
+          return;
+        } catch (InterruptedException e) {
+          return;
+        } catch (RuntimeException e) {
+          if (isClosed()) {
+            return;
+          }
+          if (outage == 0) {
+            LOG.warn(
+                "Queue {} cannot be read: {}. Trying again until it can.", queue, e.getMessage());
+          }
+          outage = Math.min(LAST_LOOK_MS * 5, Math.max(FIRST_LOOK_MS, outage * 2));
+          try {
+            pause(outage);
+          } catch (InterruptedException stop) {
+            return;
+          }
+        }
+      }
+    }
+
+    /** Returns true when a slot waits or few ids are left, false when the intake is closed. */
+    private boolean awaitDemand() throws InterruptedException {
+      lock.lockInterruptibly();
+      try {
+        while (!closed
+            && (waiting == 0 && ready.size() >= PAGE / 4
+                || !ready.isEmpty() && ready.size() >= PAGE)) {
+          wanted.await();
+        }
+        while (!closed && waiting == 0 && ready.isEmpty()) {
+          wanted.await();
+        }
+        return !closed;
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /** Reads pages until one page of runnable ids is found. Returns how many new ones there are. */
+    private int fill() {
+      int added = 0;
+      int others = 0;
+      for (int page = 0; page < MOST_PAGES && added < PAGE; page++) {
+        List<String> ids = jobs.ids(queue, page * PAGE, PAGE);
+        learn(ids);
+        List<String> runnable = new ArrayList<>();
+        for (String id : ids) {
+          if (known.getOrDefault(id, false)) {
+            runnable.add(id);
+          } else {
+            others++;
+          }
+        }
+        added += offer(runnable);
+        if (ids.size() < PAGE) {
+          break;
+        }
+      }
+      report(others);
+      return added;
+    }
+
+    private void learn(List<String> ids) {
+      List<String> unknown = ids.stream().filter(id -> !known.containsKey(id)).distinct().toList();
+      for (JobRecord job : jobs.calls(unknown)) {
+        known.put(job.id(), runnableHere.test(job));
+      }
+    }
+
+    private int offer(List<String> runnable) {
+      lock.lock();
+      try {
+        int added = 0;
+        for (String id : runnable) {
+          if (!ready.contains(id)) {
+            ready.add(id);
+            added++;
+          }
+        }
+        if (added > 0) {
+          found.signalAll();
+        }
+        return added;
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    private void report(int others) {
+      lock.lock();
+      try {
+        foreign = others;
+      } finally {
+        lock.unlock();
+      }
+      if (others > 0 && others != reported) {
+        LOG.warn(
+            "Queue {} holds {} jobs that this worker cannot run. They stay in place for other"
+                + " workers.",
+            queue,
+            others);
+      }
+      reported = others;
+    }
+
+    /** Waits until the queue looks different: read-only, 10 times a second at first, then once. */
+    private void awaitChange(JobQueue.Look before) throws InterruptedException {
+      long wait = FIRST_LOOK_MS;
+      JobQueue.Look now = before;
+      while (!isClosed() && now.equals(before)) {
+        pause(wait + ThreadLocalRandom.current().nextLong(wait / 4));
+        wait = Math.min(LAST_LOOK_MS, wait * 2);
+        now = jobs.look(queue);
+      }
+    }
+
+    private void pause(long millis) throws InterruptedException {
+      lock.lockInterruptibly();
+      try {
+        long left = TimeUnit.MILLISECONDS.toNanos(millis);
+        Condition never = lock.newCondition();
+        while (left > 0 && !closed) {
+          left = never.awaitNanos(left);
+        }
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    private boolean isClosed() {
+      lock.lock();
+      try {
+        return closed;
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+}
