@@ -105,13 +105,14 @@ public final class JobQueue implements AutoCloseable {
             Long.toString(timing.wip().toSeconds()),
             Long.toString(timing.mostEvents()));
     ids.forEach(id -> arguments.add(bytes(id)));
-    List<byte @Nullable []> taken =
-        call(
-            "take from queue " + queue,
-            take,
-            ScriptOutputType.MULTI,
-            new String[] {keys.queue(queue), keys.leases(), keys.events()},
-            arguments);
+    String[] names = {keys.queue(queue), keys.leases(), keys.events()};
+    String what = "take from queue " + queue;
+    List<byte @Nullable []> taken;
+    try {
+      taken = call(what, take, ScriptOutputType.MULTI, names, arguments);
+    } catch (QueueUnavailable lostAnswer) { // the same claim again: a job is taken once
+      taken = call(what, take, ScriptOutputType.MULTI, names, arguments);
+    }
     if (taken == null || taken.isEmpty() || taken.getFirst() == null) {
       return Optional.empty();
     }
@@ -329,8 +330,13 @@ public final class JobQueue implements AutoCloseable {
         });
   }
 
-  /** The queue's length and head, which together tell whether it is worth reading again. */
-  public record Look(long length, String head, boolean suspended) {}
+  /**
+   * The queue's length and head, which together tell whether it is worth reading again.
+   *
+   * @param paused whether no job may be taken now: workers are suspended, or too many events wait
+   *     for the ledger
+   */
+  public record Look(long length, String head, boolean paused) {}
 
   /** Looks at a queue without changing it. */
   public Look look(String queue) {
@@ -341,12 +347,14 @@ public final class JobQueue implements AutoCloseable {
           RedisFuture<Long> length = async.llen(keys.queue(queue));
           RedisFuture<byte[]> head = async.lindex(keys.queue(queue), 0);
           RedisFuture<Long> suspended = async.exists(keys.suspended());
-          awaitAll(List.of(length, head, suspended));
+          RedisFuture<Long> events = async.xlen(keys.events());
+          awaitAll(List.of(length, head, suspended, events));
           byte @Nullable [] id = head.toCompletableFuture().join();
           return new Look(
               length.toCompletableFuture().join(),
               id == null ? "" : text(id),
-              suspended.toCompletableFuture().join() == 1);
+              suspended.toCompletableFuture().join() == 1
+                  || events.toCompletableFuture().join() >= timing.mostEvents());
         });
   }
 
@@ -460,7 +468,7 @@ public final class JobQueue implements AutoCloseable {
 
   @SuppressWarnings(
       "TypeParameterUnusedInFormals") // the script decides what comes back, not the caller's
-                                      // arguments
+  // arguments
   private <T extends @Nullable Object> T call(
       String what, Script script, ScriptOutputType output, String[] names, List<byte[]> arguments) {
     return reach(

@@ -6,6 +6,16 @@
 local prefix, queue, worker, claim, execution, iso, epoch = unpack(ARGV, 1, 7)
 local lease, wip, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 
+-- Asked again after a lost answer: the job is ours already.
+for i = 11, #ARGV do
+  local job = prefix .. ':job:' .. ARGV[i]
+  if redis.call('HGET', job, 'claim') == claim then
+    local taken = redis.call('HGETALL', job)
+    table.insert(taken, 1, ARGV[i])
+    return taken
+  end
+end
+
 if redis.call('EXISTS', prefix .. ':suspended') == 1 then return nil end
 if redis.call('XLEN', KEYS[3]) >= most then return nil end
 

@@ -30,6 +30,7 @@ import org.slf4j.LoggerFactory;
 final class Intake implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Intake.class);
   private static final int PAGE = 200;
+  private static final int FEW = 50;
   private static final int MOST_PAGES = 50;
   private static final Duration LONGEST_PEEK = Duration.ofSeconds(30);
   private static final long FIRST_LOOK_MS = 100;
@@ -81,7 +82,7 @@ final class Intake implements AutoCloseable {
         for (Reader reader : readers) {
           String id = reader.ready.poll();
           if (id != null) {
-            if (reader.ready.size() < PAGE / 4) {
+            if (reader.ready.size() < FEW) {
               wanted.signalAll();
             }
             return new Candidate(reader.queue, id);
@@ -133,6 +134,7 @@ final class Intake implements AutoCloseable {
     private final Thread thread;
     private final Deque<String> ready = new ArrayDeque<>(); // guarded by lock
     private int foreign; // guarded by lock
+    private boolean more; // whether the last read ended before the queue did; own thread
     private int reported; // foreign jobs of the last warning; own thread
     private final Map<String, Boolean> known = // own thread
         new LinkedHashMap<>() {
@@ -154,13 +156,15 @@ final class Intake implements AutoCloseable {
         try (JobQueue.Peek peek = jobs.peek(queue, LONGEST_PEEK)) {
           outage = 0;
           while (awaitDemand()) {
-            if (fill() == 0) {
-              JobQueue.Look look = jobs.look(queue);
-              if (look.length() == 0 && !look.suspended()) {
-                boolean unused = peek.await();
-              } else {
-                awaitChange(look);
-              }
+            // Looked at before it is read, so that an id that arrives in between is a change.
+            JobQueue.Look look = jobs.look(queue);
+            if (!look.paused() && fill() > 0) {
+              continue;
+            }
+            if (look.length() == 0) {
+              boolean unused = peek.await();
+            } else {
+              awaitChange(look);
             }
           }
           return;
@@ -184,16 +188,11 @@ final class Intake implements AutoCloseable {
       }
     }
 
-    /** Returns true when a slot waits or few ids are left, false when the intake is closed. */
+    /** Returns true when ids are needed, false when the intake is closed. */
     private boolean awaitDemand() throws InterruptedException {
       lock.lockInterruptibly();
       try {
-        while (!closed
-            && (waiting == 0 && ready.size() >= PAGE / 4
-                || !ready.isEmpty() && ready.size() >= PAGE)) {
-          wanted.await();
-        }
-        while (!closed && waiting == 0 && ready.isEmpty()) {
+        while (!closed && !(ready.isEmpty() && waiting > 0) && !(more && ready.size() < FEW)) {
           wanted.await();
         }
         return !closed;
@@ -222,6 +221,7 @@ final class Intake implements AutoCloseable {
           break;
         }
       }
+      more = added >= PAGE;
       report(others);
       return added;
     }

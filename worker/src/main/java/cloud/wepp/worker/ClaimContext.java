@@ -1,0 +1,117 @@
+package cloud.wepp.worker;
+
+import cloud.wepp.rq.Call;
+import cloud.wepp.rq.Claim;
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.QueueUnavailable;
+import cloud.wepp.rq.WeppcloudRedis;
+import cloud.wepp.rq.pickle.PyValue;
+import cloud.wepp.worker.job.JobContext;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/** The context of one claim: what the job's handler asks for, and the account of what it used. */
+final class ClaimContext implements JobContext {
+  private static final Logger LOG = LoggerFactory.getLogger(ClaimContext.class);
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  private final Claim claim;
+  private final JobQueue jobs;
+  private final WeppcloudRedis weppcloud;
+  private final InstantSource clock;
+  private byte[] meta; // as it is in Redis; guarded by this
+  private int processes; // these six are guarded by this
+  private int lastExit;
+  private Duration user = Duration.ZERO;
+  private Duration system = Duration.ZERO;
+  private long peakRss;
+  private long readBytes;
+  private long writtenBytes;
+
+  ClaimContext(Claim claim, JobQueue jobs, WeppcloudRedis weppcloud, InstantSource clock) {
+    this.claim = claim;
+    this.jobs = jobs;
+    this.weppcloud = weppcloud;
+    this.clock = clock;
+    this.meta = claim.job().meta();
+  }
+
+  @Override
+  public String jobId() {
+    return claim.job().id();
+  }
+
+  @Override
+  public String claimId() {
+    return claim.id();
+  }
+
+  @Override
+  public InstantSource clock() {
+    return clock;
+  }
+
+  @Override
+  public void publish(String channel, String text) {
+    weppcloud.publish(channel, text);
+  }
+
+  @Override
+  public Map<String, String> timestamp(String run, String task) {
+    return weppcloud.timestamp(run, task, clock.instant());
+  }
+
+  @Override
+  public synchronized void putMeta(Map<String, PyValue> entries) {
+    try {
+      byte[] changed = JobMeta.put(meta, Call.isJson(claim.job().data()), entries);
+      if (jobs.writeMeta(claim, meta, changed)) {
+        meta = changed;
+      } else {
+        LOG.info("Job {}: meta was changed by others and is left as it is.", jobId());
+      }
+    } catch (JobMeta.Unreadable | QueueUnavailable e) {
+      LOG.warn("Job {}: meta is left as it is: {}", jobId(), e.getMessage());
+    }
+  }
+
+  @Override
+  public synchronized void account(Usage usage) {
+    processes++;
+    lastExit = usage.exit();
+    user = user.plus(usage.user());
+    system = system.plus(usage.system());
+    peakRss = Math.max(peakRss, usage.peakRssBytes());
+    readBytes += usage.readBytes();
+    writtenBytes += usage.writtenBytes();
+  }
+
+  /** What the history keeps: a JSON object. */
+  synchronized String detail(Duration wall, String cause, String error) {
+    ObjectNode detail = JSON.createObjectNode();
+    detail.put("wall_s", seconds(wall));
+    detail.put("cause", cause);
+    if (!error.isEmpty()) {
+      detail.put("error", error);
+    }
+    if (processes > 0) {
+      detail.put("processes", processes);
+      detail.put("exit", lastExit);
+      detail.put("user_s", seconds(user));
+      detail.put("system_s", seconds(system));
+      detail.put("peak_rss", peakRss);
+      detail.put("read_bytes", readBytes);
+      detail.put("written_bytes", writtenBytes);
+    }
+    return detail.toString();
+  }
+
+  private static double seconds(Duration duration) {
+    return duration.toNanos() / 1e9;
+  }
+}

@@ -1,0 +1,190 @@
+package cloud.wepp.worker;
+
+import cloud.wepp.rq.Call;
+import cloud.wepp.rq.Claim;
+import cloud.wepp.rq.Ended;
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.JobQueue.Settled;
+import cloud.wepp.rq.MalformedJob;
+import cloud.wepp.rq.QueueUnavailable;
+import cloud.wepp.rq.Settlement;
+import cloud.wepp.rq.WeppcloudRedis;
+import cloud.wepp.rq.pickle.PyValue;
+import cloud.wepp.worker.job.JobHandler;
+import cloud.wepp.worker.job.JobListener;
+import cloud.wepp.worker.job.JobOutcome;
+import cloud.wepp.worker.job.StopReason;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** One job from its claim to its settlement: call, outcome, verdict, settle. */
+final class JobRunner {
+  private static final Logger LOG = LoggerFactory.getLogger(JobRunner.class);
+  private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(5);
+
+  private final JobQueue jobs;
+  private final WeppcloudRedis weppcloud;
+  private final Map<String, JobHandler> handlers;
+  private final Verdict verdict;
+  private final RunningJobs running;
+  private final Heartbeat.Leases leases;
+  private final ScheduledExecutorService timer;
+  private final List<JobListener> listeners;
+  private final InstantSource clock;
+
+  JobRunner(
+      JobQueue jobs,
+      WeppcloudRedis weppcloud,
+      Map<String, JobHandler> handlers,
+      Verdict verdict,
+      RunningJobs running,
+      Heartbeat.Leases leases,
+      ScheduledExecutorService timer,
+      List<JobListener> listeners,
+      InstantSource clock) {
+    this.jobs = jobs;
+    this.weppcloud = weppcloud;
+    this.handlers = handlers;
+    this.verdict = verdict;
+    this.running = running;
+    this.leases = leases;
+    this.timer = timer;
+    this.listeners = listeners;
+    this.clock = clock;
+  }
+
+  /** Runs a job to its end, whatever that is, on this thread. */
+  void run(Claim claim) {
+    ClaimContext context = new ClaimContext(claim, jobs, weppcloud, clock);
+    RunningJob job = new RunningJob(claim);
+    running.add(job);
+    leases.confirmed(claim.id());
+    ScheduledFuture<?> timeout = scheduleTimeout(job);
+    try {
+      listeners.forEach(listener -> listener.started(claim));
+      Attempt attempt = attempt(claim, context);
+      Optional<StopReason> stopped = job.end();
+      JobOutcome outcome =
+          attempt.outcome != null
+              ? attempt.outcome
+              : new JobOutcome.Cut(stopped.orElse(StopReason.DRAINED));
+      settle(claim, context, attempt.call, outcome);
+    } finally {
+      if (timeout != null) {
+        timeout.cancel(false);
+      }
+      running.remove(job);
+    }
+  }
+
+  /** An attempt without an outcome was interrupted. */
+  private record Attempt(@Nullable Call call, @Nullable JobOutcome outcome) {}
+
+  private Attempt attempt(Claim claim, ClaimContext context) {
+    Call call = null;
+    try {
+      call = Call.read(claim.job().data());
+      JobHandler handler = handlers.get(call.function());
+      if (handler == null) {
+        return new Attempt(
+            call, new JobOutcome.Failed("ValueError: Invalid attribute name: " + call.function()));
+      }
+      return new Attempt(call, handler.handle(call, context));
+    } catch (InterruptedException e) {
+      return new Attempt(call, null);
+    } catch (MalformedJob e) {
+      return new Attempt(
+          call,
+          new JobOutcome.Failed(
+              "rq.exceptions.DeserializationError: job %s: its call cannot be read: %s"
+                  .formatted(claim.job().id(), e.getMessage())));
+    } catch (RuntimeException | Error e) { // a bug must end the job, not the slot
+      LOG.error("Job {} ended by an error of the worker", claim.job().id(), e);
+      StringWriter trace = new StringWriter();
+      e.printStackTrace(new PrintWriter(trace));
+      return new Attempt(call, new JobOutcome.Failed(trace.toString()));
+    }
+  }
+
+  private void settle(Claim claim, ClaimContext context, @Nullable Call call, JobOutcome outcome) {
+    Settlement settlement = verdict.of(claim.job(), Call.isJson(claim.job().data()), outcome);
+    Instant now = clock.instant();
+    Ended ended =
+        new Ended(
+            now,
+            call == null ? "" : call.function(),
+            call == null ? "" : run(call),
+            context.detail(
+                Duration.between(claim.startedAt(), now), cause(outcome), error(outcome)));
+    Settled settled = settleUntilKnown(claim, settlement, ended);
+    listeners.forEach(listener -> listener.settled(claim, settlement, settled));
+  }
+
+  /** A settle whose answer was lost is asked again: the script writes once. */
+  private Settled settleUntilKnown(Claim claim, Settlement settlement, Ended ended) {
+    Duration backoff = Duration.ofMillis(100);
+    boolean told = false;
+    while (true) {
+      try {
+        return jobs.settle(claim, settlement, ended);
+      } catch (QueueUnavailable e) {
+        if (!told) {
+          LOG.warn(
+              "Job {} has ended but {}. Trying again until it is known.",
+              claim.job().id(),
+              e.getMessage());
+          told = true;
+        }
+        LockSupport.parkNanos(
+            backoff.toNanos() / 2 + ThreadLocalRandom.current().nextLong(backoff.toNanos()));
+        backoff = backoff.multipliedBy(2);
+        if (backoff.compareTo(LONGEST_BACKOFF) > 0) {
+          backoff = LONGEST_BACKOFF;
+        }
+      }
+    }
+  }
+
+  private @Nullable ScheduledFuture<?> scheduleTimeout(RunningJob job) {
+    var seconds = job.claim().job().timeoutSeconds();
+    return seconds.isEmpty()
+        ? null
+        : timer.schedule(() -> job.stop(StopReason.TIMEOUT), seconds.getAsLong(), TimeUnit.SECONDS);
+  }
+
+  /** WEPPcloud's functions name the run in their first argument, or as {@code runid}. */
+  private static String run(Call call) {
+    PyValue first = call.args().isEmpty() ? call.kwargs().get("runid") : call.args().getFirst();
+    return first instanceof PyValue.Str run && call.function().startsWith("wepppy.")
+        ? run.value()
+        : "";
+  }
+
+  private static String cause(JobOutcome outcome) {
+    return switch (outcome) {
+      case JobOutcome.Succeeded s -> "succeeded";
+      case JobOutcome.Failed f -> "failed";
+      case JobOutcome.Cut c -> c.reason().name().toLowerCase(java.util.Locale.ROOT);
+    };
+  }
+
+  private static String error(JobOutcome outcome) {
+    return outcome instanceof JobOutcome.Failed(String traceback)
+        ? traceback.strip().lines().reduce("", (before, line) -> line)
+        : "";
+  }
+}

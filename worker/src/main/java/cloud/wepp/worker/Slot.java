@@ -1,0 +1,43 @@
+package cloud.wepp.worker;
+
+import cloud.wepp.rq.Claim;
+import cloud.wepp.rq.QueueUnavailable;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** One place to run a job, and one rq worker. Takes a job only when it is free now. */
+final class Slot implements Runnable {
+  private static final Logger LOG = LoggerFactory.getLogger(Slot.class);
+
+  private final String worker;
+  private final Intake intake;
+  private final JobRunner runner;
+  private final BooleanSupplier draining;
+
+  Slot(String worker, Intake intake, JobRunner runner, BooleanSupplier draining) {
+    this.worker = worker;
+    this.intake = intake;
+    this.runner = runner;
+    this.draining = draining;
+  }
+
+  @Override
+  public void run() {
+    while (!draining.getAsBoolean()) {
+      try {
+        Optional<Claim> claim = intake.take(worker);
+        if (claim.isPresent()) {
+          runner.run(claim.get());
+        }
+      } catch (InterruptedException e) {
+        return;
+      } catch (QueueUnavailable e) {
+        LOG.warn("{}; the queue is read again when Redis answers.", e.getMessage());
+      } catch (RuntimeException e) { // a slot outlives every bug
+        LOG.error("Slot {} met an unexpected error and goes on", worker, e);
+      }
+    }
+  }
+}
