@@ -1,6 +1,12 @@
 package cloud.wepp.rq;
 
+import cloud.wepp.rq.pickle.MalformedPickle;
+import cloud.wepp.rq.pickle.PickleReader;
+import cloud.wepp.rq.pickle.PickleWriter;
+import cloud.wepp.rq.pickle.PyJson;
 import cloud.wepp.rq.pickle.PyValue;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -13,4 +19,93 @@ import java.util.Map;
  * @param kwargs keyword arguments in the order of the call
  */
 public record Call(
-    String function, boolean hasInstance, List<PyValue> args, Map<String, PyValue> kwargs) {}
+    String function, boolean hasInstance, List<PyValue> args, Map<String, PyValue> kwargs) {
+
+  /**
+   * Reads the field {@code data} of a job: pickle or JSON, compressed or not.
+   *
+   * @throws MalformedJob says what was found
+   */
+  public static Call read(byte[] data) throws MalformedJob {
+    byte[] plain = plain(data);
+    try {
+      return of(looksLikeJson(plain) ? PyJson.read(plain) : PickleReader.read(plain));
+    } catch (MalformedPickle e) {
+      throw new MalformedJob(String.valueOf(e.getMessage()), e.refused());
+    }
+  }
+
+  /** Whether the job uses rq's JSON serializer; its result and meta then do too. */
+  public static boolean isJson(byte[] data) {
+    try {
+      return looksLikeJson(plain(data));
+    } catch (MalformedJob e) {
+      return false;
+    }
+  }
+
+  /** The field {@code data}: a compressed pickle. */
+  public byte[] write() {
+    List<PyValue.Entry> named = new ArrayList<>();
+    kwargs.forEach((name, value) -> named.add(new PyValue.Entry(PyValue.of(name), value)));
+    return Zlib.deflate(
+        PickleWriter.write(
+            PyValue.tuple(
+                PyValue.of(function),
+                PyValue.None.NONE,
+                new PyValue.Tuple(args),
+                new PyValue.Dict(named))));
+  }
+
+  private static byte[] plain(byte[] data) throws MalformedJob {
+    try {
+      return Zlib.inflate(data).orElse(data);
+    } catch (Zlib.TooLarge e) {
+      throw new MalformedJob("it unpacks to more than " + Zlib.MOST_BYTES + " bytes", true);
+    }
+  }
+
+  private static boolean looksLikeJson(byte[] plain) {
+    return plain.length > 0 && (plain[0] == '[' || plain[0] == '{');
+  }
+
+  private static Call of(PyValue value) throws MalformedJob {
+    List<PyValue> parts = sequence(value, "the call");
+    if (parts.size() != 4) {
+      throw wrong("the call has " + parts.size() + " parts and not four");
+    }
+    if (!(parts.getFirst() instanceof PyValue.Str function)) {
+      throw wrong("the function's name is no text");
+    }
+    Map<String, PyValue> kwargs = new LinkedHashMap<>();
+    switch (parts.get(3)) {
+      case PyValue.None none -> {}
+      case PyValue.Dict dict -> {
+        for (PyValue.Entry entry : dict.entries()) {
+          if (!(entry.key() instanceof PyValue.Str name)) {
+            throw wrong("a keyword argument's name is no text");
+          }
+          kwargs.put(name.value(), entry.value());
+        }
+      }
+      default -> throw wrong("the keyword arguments are no dict");
+    }
+    return new Call(
+        function.value(),
+        !(parts.get(1) instanceof PyValue.None),
+        parts.get(2) instanceof PyValue.None ? List.of() : sequence(parts.get(2), "the arguments"),
+        kwargs);
+  }
+
+  private static List<PyValue> sequence(PyValue value, String what) throws MalformedJob {
+    return switch (value) {
+      case PyValue.Tuple tuple -> tuple.items();
+      case PyValue.ListOf list -> list.items();
+      default -> throw wrong(what + " is no tuple and no list");
+    };
+  }
+
+  private static MalformedJob wrong(String message) {
+    return new MalformedJob(message, false);
+  }
+}

@@ -8,11 +8,15 @@ import java.time.Duration;
 public sealed interface Settlement {
 
   /**
+   * The job finished.
+   *
    * @param returnValue rq's {@code return_value}, base64; empty for Python's None
    */
   record Finish(String returnValue, Duration ttl) implements Settlement {}
 
   /**
+   * The job failed for good.
+   *
    * @param excString rq's {@code exc_string}, base64 of compressed text
    */
   record Fail(String excString, Duration ttl) implements Settlement {}

@@ -26,7 +26,7 @@ public final class WeppcloudRedis implements AutoCloseable {
    */
   public void publish(String channel, String text) {
     try {
-      var unused = status.async().publish(channel, text.getBytes(UTF_8));
+      var _ = status.async().publish(channel, text.getBytes(UTF_8));
     } catch (RedisException e) {
       return; // status is for display only; the job goes on
     }

@@ -162,7 +162,7 @@ final class Intake implements AutoCloseable {
               continue;
             }
             if (look.length() == 0) {
-              boolean unused = peek.await();
+              boolean _ = peek.await();
             } else {
               awaitChange(look);
             }

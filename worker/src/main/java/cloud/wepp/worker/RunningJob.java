@@ -36,7 +36,7 @@ final class RunningJob {
   /** No interrupt comes after this; one that came is cleared. */
   synchronized Optional<StopReason> end() {
     ended = true;
-    boolean unused = Thread.interrupted();
+    boolean _ = Thread.interrupted();
     return Optional.ofNullable(reason);
   }
 }

@@ -144,7 +144,7 @@ public final class Worker implements AutoCloseable {
     if (!join(config.timing().drain())) {
       LOG.info("Giving back {} running jobs", running.all().size());
       running.all().forEach(job -> job.stop(StopReason.DRAINED));
-      boolean unused = join(config.timing().stopGrace().plusSeconds(10));
+      boolean _ = join(config.timing().stopGrace().plusSeconds(10));
     }
     // The heartbeat outlives the slots, so that a job that ends slowly keeps its lease.
     heartbeat.close();

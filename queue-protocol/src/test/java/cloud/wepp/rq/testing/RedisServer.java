@@ -1,0 +1,151 @@
+package cloud.wepp.rq.testing;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A real Redis of its own: the system's redis-server, else the one that a Maven package brings
+ * (6.2).
+ */
+public final class RedisServer implements AutoCloseable {
+  private static final AtomicBoolean ANNOUNCED = new AtomicBoolean();
+
+  private final Process process;
+  private final int port;
+  private final @Nullable Path scratch;
+
+  private RedisServer(Process process, int port, @Nullable Path scratch) {
+    this.process = process;
+    this.port = port;
+    this.scratch = scratch;
+  }
+
+  /** Starts with a folder of its own, which goes when it is closed. */
+  public static RedisServer start() {
+    try {
+      Path folder = Files.createTempDirectory("rq-redis");
+      return start(folder, folder);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Starts with an append-only file in {@code folder}, which is kept. */
+  public static RedisServer start(Path folder) {
+    try {
+      Files.createDirectories(folder);
+      return start(folder, null);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static RedisServer start(Path folder, @Nullable Path scratch) throws IOException {
+    String executable = executable(folder);
+    if (ANNOUNCED.compareAndSet(false, true)) {
+      System.err.println("Redis server: " + executable);
+    }
+    int port = freePort();
+    Process process =
+        new ProcessBuilder(
+                List.of(
+                    executable,
+                    "--port",
+                    Integer.toString(port),
+                    "--bind",
+                    "127.0.0.1",
+                    "--dir",
+                    folder.toString(),
+                    "--save",
+                    "",
+                    "--appendonly",
+                    scratch == null ? "yes" : "no"))
+            .redirectErrorStream(true)
+            .redirectOutput(folder.resolve("redis.log").toFile())
+            .start();
+    RedisServer server = new RedisServer(process, port, scratch);
+    server.awaitReady(folder.resolve("redis.log"));
+    return server;
+  }
+
+  private static String executable(Path folder) throws IOException {
+    Optional<Path> installed =
+        List.of(System.getenv().getOrDefault("PATH", "").split(":")).stream()
+            .map(entry -> Path.of(entry, "redis-server"))
+            .filter(Files::isExecutable)
+            .findFirst();
+    if (installed.isPresent()) {
+      return installed.get().toString();
+    }
+    Path bundled = folder.resolve("redis-server");
+    try (var jar = RedisServer.class.getResourceAsStream("/redis-server-6.2.6-v5-linux-amd64")) {
+      if (jar == null) {
+        throw new IOException("no redis-server on PATH and none bundled for this platform");
+      }
+      Files.copy(jar, bundled, java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+    }
+    if (!bundled.toFile().setExecutable(true)) {
+      throw new IOException("cannot make " + bundled + " executable");
+    }
+    return bundled.toString();
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return socket.getLocalPort();
+    }
+  }
+
+  /** A server that listens answers PING; one that has ended says why in its log. */
+  private void awaitReady(Path log) throws IOException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+    while (process.isAlive() && System.nanoTime() < deadline) {
+      try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+        socket.setSoTimeout(2000);
+        socket
+            .getOutputStream()
+            .write("PING\r\n".getBytes(java.nio.charset.StandardCharsets.US_ASCII));
+        if (socket.getInputStream().read() == '+') {
+          return;
+        }
+      } catch (IOException e) {
+        Thread.onSpinWait();
+      }
+    }
+    throw new IOException("redis-server did not start: " + Files.readString(log));
+  }
+
+  public String url() {
+    return "redis://127.0.0.1:" + port;
+  }
+
+  @Override
+  public void close() {
+    process.destroy();
+    try {
+      if (!process.waitFor(10, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+      }
+      if (scratch != null) {
+        try (var files = Files.walk(scratch)) {
+          files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
