@@ -24,7 +24,7 @@ final class Zlib {
       byte[] buffer = new byte[8192];
       while (!inflater.finished()) {
         int count = inflater.inflate(buffer);
-        if (count == 0 && (inflater.needsInput() || inflater.needsDictionary())) {
+        if (count == 0 && !inflater.finished() && (inflater.needsInput() || inflater.needsDictionary())) {
           return Optional.empty();
         }
         out.write(buffer, 0, count);

@@ -60,7 +60,7 @@ class JobQueueIT {
   }
 
   private static String enqueue() {
-    return jobs.enqueue("default", "data".getBytes(UTF_8), "f()", Duration.ofSeconds(180));
+    return jobs.enqueue("default", "data".getBytes(UTF_8), "f()", Duration.ofMinutes(3));
   }
 
   private static Claim take(String... ids) {
@@ -137,7 +137,7 @@ class JobQueueIT {
   @Test
   void aSettleAskedTwiceIsWrittenOnce() {
     Claim claim = take(enqueue());
-    var settlement = new Settlement.Fail("eA==", Duration.ofSeconds(60));
+    var settlement = new Settlement.Fail("eA==", Duration.ofMinutes(1));
 
     assertThat(jobs.settle(claim, settlement, now())).isEqualTo(JobQueue.Settled.SETTLED);
     assertThat(jobs.settle(claim, settlement, now())).isEqualTo(JobQueue.Settled.SETTLED);

@@ -102,6 +102,10 @@ class VectorsTest {
                   && expected.propertyNames().stream().anyMatch(n -> n.startsWith("$")))
           .as("%s for %s", actual, expected)
           .isTrue();
+    } else if (expected.isNumber() && actual.has("$float")) {
+      assertThat(expected.doubleValue()).hasToString(actual.get("$float").stringValue());
+    } else if (expected.isNumber() && actual.has("$int")) {
+      assertThat(expected.bigIntegerValue()).hasToString(actual.get("$int").stringValue());
     } else if (actual.has("$class") && expected.has("$callable")) {
       assertThat(actual.get("$class")).isEqualTo(expected.get("$callable"));
     } else if (actual.isArray() && expected.isArray()) {

@@ -31,7 +31,7 @@ public final class PickleReader {
   private final ByteBuffer in;
   private final List<Object> stack = new ArrayList<>();
   private final Map<Long, PyValue> memo = new HashMap<>();
-  private final Map<PyValue, Long> memoIndex =
+  private final IdentityHashMap<PyValue, Long> memoIndex =
       new IdentityHashMap<>(); // of objects that state may replace
 
   private PickleReader(byte[] pickle) {
@@ -39,6 +39,8 @@ public final class PickleReader {
   }
 
   /**
+   * Reads one pickle; bytes after its end are ignored, as Python does.
+   *
    * @throws MalformedPickle says what was found, and where
    */
   public static PyValue read(byte[] pickle) throws MalformedPickle {
@@ -87,7 +89,7 @@ public final class PickleReader {
         case 'L' -> push(longLine());
         case 'K' -> push(PyValue.of(unsigned(1)));
         case 'M' -> push(PyValue.of(unsigned(2)));
-        case 'J' -> push(PyValue.of((int) fixed(4)));
+        case 'J' -> push(PyValue.of(fixed(4)));
         case 0x8a -> push(integer(unsigned(1)));
         case 0x8b -> push(integer((int) fixed(4)));
         case 'F' -> push(floatLine());

@@ -52,6 +52,11 @@ public final class PyRepr {
       return 1 / value < 0 ? "-0.0" : "0.0";
     }
     BigDecimal decimal = new BigDecimal(Double.toString(value)).stripTrailingZeros();
+    // Java always gives two digits; Python gives one where one is enough.
+    BigDecimal one = decimal.round(new java.math.MathContext(1));
+    if (one.doubleValue() == value) {
+      decimal = one.stripTrailingZeros();
+    }
     int exponent = decimal.precision() - decimal.scale() - 1;
     if (exponent >= -4 && exponent < 16) {
       String plain = decimal.toPlainString();

@@ -6,7 +6,6 @@ import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -74,8 +73,8 @@ final class PyShape {
    * once.
    */
   static void check(PyValue root) throws MalformedPickle {
-    Map<PyValue, Measure> measured = new IdentityHashMap<>();
-    Map<PyValue, Boolean> open = new IdentityHashMap<>();
+    IdentityHashMap<PyValue, Measure> measured = new IdentityHashMap<>();
+    IdentityHashMap<PyValue, Boolean> open = new IdentityHashMap<>();
     List<Frame> path = new ArrayList<>();
     path.add(new Frame(root));
     open.put(root, true);
