@@ -9,7 +9,7 @@ import java.util.zip.Inflater;
 /** zlib with a bound on what it may unpack. */
 final class Zlib {
   /** A call of rq is a few hundred bytes; a program would put larger data into files. */
-  static final int MOST_BYTES = 16 << 20;
+  static final int MOST_BYTES = 8 << 20;
 
   private Zlib() {}
 
@@ -24,7 +24,9 @@ final class Zlib {
       byte[] buffer = new byte[8192];
       while (!inflater.finished()) {
         int count = inflater.inflate(buffer);
-        if (count == 0 && !inflater.finished() && (inflater.needsInput() || inflater.needsDictionary())) {
+        if (count == 0
+            && !inflater.finished()
+            && (inflater.needsInput() || inflater.needsDictionary())) {
           return Optional.empty();
         }
         out.write(buffer, 0, count);
