@@ -89,6 +89,8 @@ final class PyShape {
           include(frame, new Measure(1, 1));
         } else if (open.put(part, true) != null) {
           throw MalformedPickle.refused("it contains itself");
+        } else if (path.size() >= DEEPEST) {
+          throw MalformedPickle.refused("it is nested deeper than " + DEEPEST);
         } else {
           path.add(new Frame(part));
         }
