@@ -65,7 +65,7 @@ record Verdict(Duration resultTtl, Duration failureTtl) {
       if (seconds.length == 0) {
         return Duration.ZERO;
       }
-      int index = (int) Math.clamp(seconds.length - retriesLeft, 0, seconds.length - 1);
+      int index = Math.clamp(seconds.length - retriesLeft, 0, seconds.length - 1);
       return Duration.ofSeconds(Math.max(0, seconds[index]));
     } catch (JacksonException e) {
       return Duration.ZERO;
