@@ -45,7 +45,7 @@ final class Heartbeat implements AutoCloseable {
   }
 
   void start(Duration every) {
-    var unused =
+    var _ =
         timer.scheduleAtFixedRate(
             this::beat, every.toMillis(), every.toMillis(), TimeUnit.MILLISECONDS);
   }
