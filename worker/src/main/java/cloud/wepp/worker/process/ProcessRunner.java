@@ -1,0 +1,186 @@
+package cloud.wepp.worker.process;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Runs processes, each in a session of its own, and lets none of them outlive its run: not after a
+ * timeout, an interrupt, its own end with children left behind, or the death of this JVM. Linux
+ * only. Safe for many threads.
+ */
+public final class ProcessRunner implements AutoCloseable {
+  /**
+   * Names the claim in the environment of a job's processes; children that left the session are
+   * found by it.
+   */
+  public static final String CLAIM_VARIABLE = "RQ_WORKER_CLAIM";
+
+  private static final Logger LOG = LoggerFactory.getLogger(ProcessRunner.class);
+  private static final String BOOT_VARIABLE = "RQ_WORKER_BOOT";
+  private static final String NO_CLAIM = "-";
+
+  private final String boot = UUID.randomUUID().toString();
+  private final Spawner spawner = new Spawner();
+  private final Reaper reaper = new Reaper();
+  private final Thread reaperThread = Thread.ofPlatform().daemon().name("reaper").unstarted(reaper);
+  private final ConcurrentMap<Integer, String> sessions = new ConcurrentHashMap<>();
+  private int guardPid; // guarded by this
+  private int guardPipe = -1; // guarded by this
+
+  private ProcessRunner() {}
+
+  /** Starts the reaper and the guard. */
+  public static ProcessRunner start() {
+    Libc.adoptOrphans();
+    ProcessRunner runner = new ProcessRunner();
+    runner.reaperThread.start();
+    runner.startGuard();
+    return runner;
+  }
+
+  /**
+   * Runs a process to its end.
+   *
+   * @throws SpawnFailed if it cannot be started
+   * @throws InterruptedException after the process and all that came from it have ended
+   */
+  public ProcessEnd run(ProcessSpec spec) throws SpawnFailed, InterruptedException {
+    String claim = spec.environment().getOrDefault(CLAIM_VARIABLE, NO_CLAIM);
+    Map<String, String> environment = new HashMap<>(spec.environment());
+    environment.put(BOOT_VARIABLE, boot);
+    String token = UUID.randomUUID().toString();
+    environment.put("RQ_WORKER_PROCESS", token);
+    int pid = spawner.spawn(spec, environment);
+    sessions.put(pid, claim);
+    tellGuard("session " + pid + " " + claim);
+    CompletableFuture<Reaper.Ended> end = reaper.watch(pid);
+    Family family = new Family(Set.of(pid), "RQ_WORKER_PROCESS=" + token);
+    boolean timedOut = false;
+    try {
+      Reaper.Ended ended;
+      try {
+        ended = await(end, spec.timeout());
+      } catch (TimeoutException e) {
+        timedOut = true;
+        end(family, spec.grace());
+        ended = end.join();
+      } catch (InterruptedException e) {
+        end(family, spec.grace());
+        end.join();
+        throw e;
+      }
+      endLeftovers(pid, family, spec.grace());
+      return new ProcessEnd(
+          pid,
+          ended.waited().exit(),
+          timedOut,
+          ended.wall(),
+          ended.waited().user(),
+          ended.waited().system(),
+          ended.peakRss(),
+          ended.io().read(),
+          ended.io().written());
+    } finally {
+      sessions.remove(pid);
+      tellGuard("ended " + pid + " " + claim);
+    }
+  }
+
+  /** The claim is confirmed: its processes may run for this long before the guard freezes them. */
+  public void leaseUntil(String claim, Duration fromNow) {
+    tellGuard("lease " + claim + " " + fromNow.toMillis());
+  }
+
+  /** The claim is gone: the guard ends its processes. */
+  public void leaseLost(String claim) {
+    tellGuard("lost " + claim);
+  }
+
+  private static Reaper.Ended await(CompletableFuture<Reaper.Ended> end, @Nullable Duration timeout)
+      throws InterruptedException, TimeoutException {
+    try {
+      return timeout == null ? end.get() : end.get(timeout.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (ExecutionException e) {
+      throw new IllegalStateException("the reaper failed", e);
+    }
+  }
+
+  /** A look at the whole of /proc is dear, so it is taken only when something may be left. */
+  private static void endLeftovers(int pid, Family family, Duration grace) {
+    List<Integer> adopted = ProcFs.adopted();
+    if (Libc.groupExists(pid) || adopted == null || !adopted.isEmpty()) {
+      end(family, grace);
+    }
+  }
+
+  private static void end(Family family, Duration grace) {
+    family.end(
+        grace,
+        survivor ->
+            LOG.error(
+                "Process {} does not end after SIGKILL; its slot is blocked until it does."
+                    + " Look for a hung file system.",
+                survivor.pid()));
+    family.reapAdopted();
+  }
+
+  private synchronized void tellGuard(String line) {
+    if (guardPipe >= 0 && !Libc.write(guardPipe, line + "\n")) {
+      LOG.warn("The guard has ended; starting another.");
+      Libc.close(guardPipe);
+      Libc.waitFor(guardPid);
+      startGuard();
+    }
+  }
+
+  private synchronized void startGuard() {
+    int[] ends = Libc.pipe();
+    try {
+      guardPid =
+          spawner.spawnDeaf(
+              List.of(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "-XX:+UseSerialGC",
+                  "-XX:TieredStopAtLevel=1",
+                  "-Xshare:auto",
+                  "-Xmx32m",
+                  "--enable-native-access=ALL-UNNAMED",
+                  "-cp",
+                  System.getProperty("java.class.path"),
+                  Guard.class.getName(),
+                  boot),
+              ends[0]);
+    } catch (SpawnFailed e) {
+      throw new IllegalStateException("the guard cannot be started: " + e.getMessage(), e);
+    } finally {
+      Libc.close(ends[0]);
+    }
+    guardPipe = ends[1];
+    sessions.forEach((pid, claim) -> Libc.write(guardPipe, "session " + pid + " " + claim + "\n"));
+  }
+
+  /** Ends the guard and the reaper; whatever still runs is ended by the guard. */
+  @Override
+  public void close() {
+    synchronized (this) {
+      Libc.close(guardPipe);
+      guardPipe = -1;
+      Libc.waitFor(guardPid);
+    }
+    reaper.close();
+  }
+}
