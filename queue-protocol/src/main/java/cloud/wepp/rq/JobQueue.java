@@ -8,6 +8,7 @@ import io.lettuce.core.LMoveArgs;
 import io.lettuce.core.LettuceFutures;
 import io.lettuce.core.RedisException;
 import io.lettuce.core.RedisFuture;
+import io.lettuce.core.RedisNoScriptException;
 import io.lettuce.core.ScriptOutputType;
 import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.api.async.RedisAsyncCommands;
@@ -17,10 +18,13 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -175,48 +179,83 @@ public final class JobQueue implements AutoCloseable {
     };
   }
 
-  /** Pushes a claim's lease, and rq's records of it, ahead. */
-  public Held heartbeat(Claim claim) {
+  /**
+   * Pushes the claims' leases, and rq's records of them, ahead; one round trip for all.
+   *
+   * @return what was found, in the order of the claims
+   */
+  public List<Held> heartbeat(List<Claim> claims) {
     Instant now = clock.instant();
-    Duration worked = Duration.between(claim.startedAt(), now);
-    byte[] answer =
-        call(
-            "heartbeat of job " + claim.job().id(),
-            heartbeat,
-            ScriptOutputType.VALUE,
-            new String[] {keys.job(claim.job().id()), keys.leases()},
-            arguments(
-                keys.prefix,
-                claim.job().id(),
-                claim.queue(),
-                claim.worker(),
-                claim.id(),
-                claim.execution(),
-                Wire.iso(now),
-                Wire.epoch(now),
-                Long.toString(timing.lease().toMillis()),
-                Long.toString(timing.wip().toSeconds()),
-                "%d.%06d".formatted(worked.toSeconds(), worked.toNanosPart() / 1000)));
-    return switch (text(answer)) {
-      case "held" -> Held.HELD;
-      case "canceled" -> Held.CANCELED;
-      default -> Held.LOST;
-    };
+    return reach(
+        "send heartbeats",
+        () -> {
+          List<RedisFuture<byte[]>> sent = new ArrayList<>();
+          for (Claim claim : claims) {
+            sent.add(
+                heartbeat.send(
+                    connection, ScriptOutputType.VALUE, leaseOf(claim), beat(claim, now)));
+          }
+          List<Held> found = new ArrayList<>();
+          for (int i = 0; i < sent.size(); i++) {
+            Claim claim = claims.get(i);
+            byte[] answer;
+            try {
+              answer = answer(sent.get(i));
+            } catch (RedisNoScriptException e) {
+              answer =
+                  heartbeat.call(
+                      connection, ScriptOutputType.VALUE, leaseOf(claim), beat(claim, now));
+            }
+            found.add(Held.valueOf(text(answer).toUpperCase(Locale.ROOT)));
+          }
+          return found;
+        });
   }
 
-  /** Keeps the worker records of idle slots alive. rq gives an idle worker 480 s. */
-  public void heartbeatIdle(List<String> workers) {
+  private String[] leaseOf(Claim claim) {
+    return new String[] {keys.job(claim.job().id()), keys.leases()};
+  }
+
+  private byte[][] beat(Claim claim, Instant now) {
+    Duration worked = Duration.between(claim.startedAt(), now);
+    return arguments(
+            keys.prefix,
+            claim.job().id(),
+            claim.queue(),
+            claim.worker(),
+            claim.id(),
+            claim.execution(),
+            Wire.iso(now),
+            Wire.epoch(now),
+            Long.toString(timing.lease().toMillis()),
+            Long.toString(timing.wip().toSeconds()),
+            "%d.%06d".formatted(worked.toSeconds(), worked.toNanosPart() / 1000))
+        .toArray(byte[][]::new);
+  }
+
+  /**
+   * Keeps the worker records of idle slots alive. rq gives an idle worker 480 s.
+   *
+   * @return those of {@code all} whose record is gone, to be registered again
+   */
+  public List<String> heartbeatIdle(List<String> idle, List<String> all) {
     byte[] now = bytes(Wire.iso(clock.instant()));
-    reach(
+    return reach(
         "heartbeat of idle workers",
         () -> {
           RedisAsyncCommands<String, byte[]> async = connection.async();
           List<RedisFuture<?>> sent = new ArrayList<>();
-          for (String worker : workers) {
+          List<RedisFuture<Boolean>> known =
+              all.stream().map(worker -> async.hexists(keys.worker(worker), "birth")).toList();
+          for (String worker : idle) {
             sent.add(async.hset(keys.worker(worker), "last_heartbeat", now));
             sent.add(async.expire(keys.worker(worker), IDLE_TTL));
           }
-          return awaitAll(sent);
+          awaitAll(sent);
+          return IntStream.range(0, all.size())
+              .filter(i -> !answer(known.get(i)))
+              .mapToObj(all::get)
+              .toList();
         });
   }
 
@@ -484,8 +523,15 @@ public final class JobQueue implements AutoCloseable {
     }
   }
 
+  /** The answer to a command already sent; its own error if it has one. */
+  private <T> T answer(RedisFuture<T> sent) {
+    return LettuceFutures.awaitOrCancel(
+        sent, connection.getTimeout().toNanos(), TimeUnit.NANOSECONDS);
+  }
+
   private boolean awaitAll(List<? extends RedisFuture<?>> sent) {
-    return LettuceFutures.awaitAll(connection.getTimeout(), sent.toArray(new RedisFuture<?>[0]));
+    sent.forEach(this::answer);
+    return true;
   }
 
   @Override

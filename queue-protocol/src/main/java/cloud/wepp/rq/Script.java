@@ -1,5 +1,6 @@
 package cloud.wepp.rq;
 
+import io.lettuce.core.RedisFuture;
 import io.lettuce.core.RedisNoScriptException;
 import io.lettuce.core.ScriptOutputType;
 import io.lettuce.core.api.StatefulRedisConnection;
@@ -29,6 +30,16 @@ final class Script {
     } catch (RedisNoScriptException e) {
       return connection.sync().<T>eval(source, output, keys, arguments);
     }
+  }
+
+  /** Sends the digest alone; the answer is an error when the server does not know the script. */
+  @SuppressWarnings("TypeParameterUnusedInFormals") // see JobQueue.call
+  <T> RedisFuture<T> send(
+      StatefulRedisConnection<String, byte[]> connection,
+      ScriptOutputType output,
+      String[] keys,
+      byte[]... arguments) {
+    return connection.async().<T>evalsha(digest, output, keys, arguments);
   }
 
   private static byte[] read(String resource) {

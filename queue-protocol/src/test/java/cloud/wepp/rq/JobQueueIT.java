@@ -150,7 +150,7 @@ class JobQueueIT {
     Claim claim = take(enqueue());
     redis.hset("rq:job:" + claim.job().id(), "claim", "another");
 
-    assertThat(jobs.heartbeat(claim)).isEqualTo(JobQueue.Held.LOST);
+    assertThat(jobs.heartbeat(List.of(claim))).containsExactly(JobQueue.Held.LOST);
     assertThat(jobs.settle(claim, new Settlement.Finish("", Duration.ofSeconds(1)), now()))
         .isEqualTo(JobQueue.Settled.LOST);
     assertThat(redis.hget("rq:job:" + claim.job().id(), "status")).isEqualTo("started");
@@ -162,7 +162,7 @@ class JobQueueIT {
     String id = claim.job().id();
     redis.del("rq:job:" + id);
 
-    assertThat(jobs.heartbeat(claim)).isEqualTo(JobQueue.Held.LOST);
+    assertThat(jobs.heartbeat(List.of(claim))).containsExactly(JobQueue.Held.LOST);
     jobs.settle(claim, new Settlement.Finish("", Duration.ofSeconds(1)), now());
     assertThat(redis.exists("rq:job:" + id, "rq:finished:default", "rq:wip:default")).isZero();
   }
@@ -172,7 +172,7 @@ class JobQueueIT {
     Claim claim = take(enqueue());
     redis.hset("rq:job:" + claim.job().id(), "status", "canceled");
 
-    assertThat(jobs.heartbeat(claim)).isEqualTo(JobQueue.Held.CANCELED);
+    assertThat(jobs.heartbeat(List.of(claim))).containsExactly(JobQueue.Held.CANCELED);
     assertThat(jobs.settle(claim, new Settlement.Finish("", Duration.ofSeconds(1)), now()))
         .isEqualTo(JobQueue.Settled.CANCELED);
     assertThat(redis.hget("rq:job:" + claim.job().id(), "status")).isEqualTo("canceled");

@@ -7,9 +7,14 @@ import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
+import cloud.wepp.worker.job.StopReason;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import tools.jackson.databind.json.JsonMapper;
@@ -20,6 +25,7 @@ final class ClaimContext implements JobContext {
   private static final Logger LOG = LoggerFactory.getLogger(ClaimContext.class);
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
+  private final RunningJob running;
   private final Claim claim;
   private final JobQueue jobs;
   private final WeppcloudRedis weppcloud;
@@ -33,12 +39,13 @@ final class ClaimContext implements JobContext {
   private long readBytes;
   private long writtenBytes;
 
-  ClaimContext(Claim claim, JobQueue jobs, WeppcloudRedis weppcloud, InstantSource clock) {
-    this.claim = claim;
+  ClaimContext(RunningJob running, JobQueue jobs, WeppcloudRedis weppcloud, InstantSource clock) {
+    this.running = running;
+    this.claim = running.claim();
     this.jobs = jobs;
     this.weppcloud = weppcloud;
     this.clock = clock;
-    this.meta = claim.job().meta();
+    meta = claim.job().meta();
   }
 
   @Override
@@ -54,6 +61,31 @@ final class ClaimContext implements JobContext {
   @Override
   public InstantSource clock() {
     return clock;
+  }
+
+  @Override
+  public Optional<StopReason> stopReason() {
+    return running.reason();
+  }
+
+  @Override
+  public OptionalLong timeoutSeconds() {
+    return claim.job().timeoutSeconds();
+  }
+
+  @Override
+  public String queue() {
+    return claim.queue();
+  }
+
+  @Override
+  public String description() {
+    return claim.job().text("description");
+  }
+
+  @Override
+  public void pause(Duration time) throws InterruptedException {
+    boolean _ = new CountDownLatch(1).await(time.toNanos(), TimeUnit.NANOSECONDS);
   }
 
   @Override

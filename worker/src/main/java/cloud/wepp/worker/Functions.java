@@ -19,7 +19,8 @@ public final class Functions {
 
   /**
    * Whether this worker takes a job. A job that nobody can read is taken too, so that it fails with
-   * the reason; rq's workers do the same. A job with Python callbacks is for Python.
+   * the reason; rq's workers do the same. A job with Python callbacks is for Python, and so is one
+   * whose pickle is only refused here.
    */
   static boolean canRun(Set<String> functions, JobRecord job) {
     if (job.data().length == 0) {
@@ -29,7 +30,7 @@ public final class Functions {
       Call call = Call.read(job.data());
       return functions.contains(call.function()) && !call.hasInstance() && !job.hasCallbacks();
     } catch (MalformedJob e) {
-      return true;
+      return !e.refused();
     }
   }
 }

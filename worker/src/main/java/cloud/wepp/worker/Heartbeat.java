@@ -1,16 +1,15 @@
 package cloud.wepp.worker;
 
-import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.JobQueue.Held;
 import cloud.wepp.rq.QueueUnavailable;
+import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.StopReason;
 import java.time.Duration;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -21,67 +20,82 @@ import org.slf4j.LoggerFactory;
 final class Heartbeat implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Heartbeat.class);
 
-  /** Told until when a claim is safe to run. */
-  interface Leases {
-    void confirmed(String claim);
-
-    void lost(String claim);
-  }
-
   private final JobQueue jobs;
   private final RunningJobs running;
-  private final List<String> workers;
-  private final Leases leases;
+  private final Registration registration;
+  private final List<JobListener> listeners;
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().daemon().name("heartbeat").factory());
   private boolean down; // timer thread
+  private long due; // System.nanoTime() of the next beat; timer thread
 
-  Heartbeat(JobQueue jobs, RunningJobs running, List<String> workers, Leases leases) {
+  /** What rq knows of this process's slots. */
+  record Registration(List<String> workers, List<String> queues, JobQueue.WorkerInfo info) {}
+
+  Heartbeat(
+      JobQueue jobs, RunningJobs running, Registration registration, List<JobListener> listeners) {
     this.jobs = jobs;
     this.running = running;
-    this.workers = workers;
-    this.leases = leases;
+    this.registration = registration;
+    this.listeners = listeners;
   }
 
   void start(Duration every) {
+    due = System.nanoTime() + every.toNanos();
     var _ =
         timer.scheduleAtFixedRate(
-            this::beat, every.toMillis(), every.toMillis(), TimeUnit.MILLISECONDS);
+            () -> beat(every), every.toNanos(), every.toNanos(), TimeUnit.NANOSECONDS);
   }
 
-  private void beat() {
+  private void beat(Duration every) {
+    Duration late = Duration.ofNanos(System.nanoTime() - due);
+    due += every.toNanos();
     try {
-      Set<String> busy =
-          running.all().stream().map(job -> job.claim().worker()).collect(Collectors.toSet());
-      for (RunningJob job : running.all()) {
-        beat(job);
+      List<RunningJob> held = List.copyOf(running.all());
+      List<Held> found = jobs.heartbeat(held.stream().map(RunningJob::claim).toList());
+      for (int i = 0; i < held.size(); i++) {
+        judge(held.get(i), found.get(i));
       }
-      jobs.heartbeatIdle(workers.stream().filter(worker -> !busy.contains(worker)).toList());
+      idle(held.stream().map(job -> job.claim().worker()).toList());
       if (down) {
         LOG.info("Heartbeats reach Redis again.");
         down = false;
       }
+      listeners.forEach(listener -> listener.heartbeat(late));
     } catch (QueueUnavailable e) {
       if (!down) {
         LOG.warn(
-            "Heartbeats do not reach Redis: {}. Running jobs go on until their lease is over.",
+            "Heartbeats do not reach Redis: {}. Jobs go on until their lease is over.",
             e.getMessage());
         down = true;
       }
+    } catch (RuntimeException e) { // a bug must not end the heartbeats
+      LOG.error("A heartbeat met an unexpected error", e);
     }
   }
 
-  private void beat(RunningJob job) {
-    Claim claim = job.claim();
-    switch (jobs.heartbeat(claim)) {
-      case HELD -> leases.confirmed(claim.id());
+  private void idle(List<String> busy) {
+    List<String> all = registration.workers();
+    List<String> forgotten =
+        jobs.heartbeatIdle(all.stream().filter(worker -> !busy.contains(worker)).toList(), all);
+    if (!forgotten.isEmpty()) {
+      LOG.warn(
+          "Redis has forgotten {} of this worker's slots; they are registered again.",
+          forgotten.size());
+      jobs.register(forgotten, registration.queues(), registration.info());
+    }
+  }
+
+  private void judge(RunningJob job, Held found) {
+    switch (found) {
+      case HELD -> running.confirmed(job);
       case CANCELED -> job.stop(StopReason.STOPPED);
       case LOST -> {
         LOG.warn(
-            "Job {} is no longer ours: its claim is gone. Ending its processes.", claim.job().id());
-        leases.lost(claim.id());
-        job.stop(StopReason.CLAIM_LOST);
+            "Job {} is no longer ours: its claim is gone. Ending its processes.",
+            job.claim().job().id());
+        running.lost(job);
       }
     }
   }

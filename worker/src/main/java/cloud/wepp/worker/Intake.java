@@ -3,6 +3,7 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobRecord;
+import cloud.wepp.worker.job.JobListener;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -16,6 +17,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -38,6 +40,7 @@ final class Intake implements AutoCloseable {
 
   private final JobQueue jobs;
   private final Predicate<JobRecord> runnableHere;
+  private final List<JobListener> listeners;
   private final List<Reader> readers;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition found = lock.newCondition();
@@ -45,9 +48,14 @@ final class Intake implements AutoCloseable {
   private int waiting; // slots in take; guarded by lock
   private boolean closed; // guarded by lock
 
-  Intake(JobQueue jobs, List<String> queues, Predicate<JobRecord> runnableHere) {
+  Intake(
+      JobQueue jobs,
+      List<String> queues,
+      Predicate<JobRecord> runnableHere,
+      List<JobListener> listeners) {
     this.jobs = jobs;
     this.runnableHere = runnableHere;
+    this.listeners = listeners;
     readers = queues.stream().map(Reader::new).toList();
   }
 
@@ -75,7 +83,7 @@ final class Intake implements AutoCloseable {
 
   private record Candidate(String queue, String id) {}
 
-  private @org.jspecify.annotations.Nullable Candidate await() throws InterruptedException {
+  private @Nullable Candidate await() throws InterruptedException {
     lock.lockInterruptibly();
     try {
       while (!closed) {
@@ -102,18 +110,6 @@ final class Intake implements AutoCloseable {
     }
   }
 
-  /** Jobs seen in the queues that this worker cannot run, by queue. */
-  Map<String, Integer> foreign() {
-    lock.lock();
-    try {
-      Map<String, Integer> counts = new LinkedHashMap<>();
-      readers.forEach(reader -> counts.put(reader.queue, reader.foreign));
-      return counts;
-    } finally {
-      lock.unlock();
-    }
-  }
-
   /** Lets all waiting slots go. */
   @Override
   public void close() {
@@ -133,9 +129,8 @@ final class Intake implements AutoCloseable {
     private final String queue;
     private final Thread thread;
     private final Deque<String> ready = new ArrayDeque<>(); // guarded by lock
-    private int foreign; // guarded by lock
     private boolean more; // whether the last read ended before the queue did; own thread
-    private int reported; // foreign jobs of the last warning; own thread
+    private int reported; // foreign jobs when last told; own thread
     private final Map<String, Boolean> known = // own thread
         new LinkedHashMap<>() {
           @Override
@@ -253,20 +248,18 @@ final class Intake implements AutoCloseable {
     }
 
     private void report(int others) {
-      lock.lock();
-      try {
-        foreign = others;
-      } finally {
-        lock.unlock();
+      if (others == reported) {
+        return;
       }
-      if (others > 0 && others != reported) {
+      reported = others;
+      if (others > 0) {
         LOG.warn(
             "Queue {} holds {} jobs that this worker cannot run. They stay in place for other"
                 + " workers.",
             queue,
             others);
       }
-      reported = others;
+      listeners.forEach(listener -> listener.foreign(queue, others));
     }
 
     /** Waits until the queue looks different: read-only, 10 times a second at first, then once. */

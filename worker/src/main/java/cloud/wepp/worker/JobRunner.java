@@ -20,12 +20,9 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -41,8 +38,6 @@ final class JobRunner {
   private final Map<String, JobHandler> handlers;
   private final Verdict verdict;
   private final RunningJobs running;
-  private final Heartbeat.Leases leases;
-  private final ScheduledExecutorService timer;
   private final List<JobListener> listeners;
   private final InstantSource clock;
 
@@ -52,8 +47,6 @@ final class JobRunner {
       Map<String, JobHandler> handlers,
       Verdict verdict,
       RunningJobs running,
-      Heartbeat.Leases leases,
-      ScheduledExecutorService timer,
       List<JobListener> listeners,
       InstantSource clock) {
     this.jobs = jobs;
@@ -61,33 +54,25 @@ final class JobRunner {
     this.handlers = handlers;
     this.verdict = verdict;
     this.running = running;
-    this.leases = leases;
-    this.timer = timer;
     this.listeners = listeners;
     this.clock = clock;
   }
 
   /** Runs a job to its end, whatever that is, on this thread. */
   void run(Claim claim) {
-    ClaimContext context = new ClaimContext(claim, jobs, weppcloud, clock);
-    RunningJob job = new RunningJob(claim);
-    running.add(job);
-    leases.confirmed(claim.id());
-    ScheduledFuture<?> timeout = scheduleTimeout(job);
+    RunningJob job = running.start(claim);
+    ClaimContext context = new ClaimContext(job, jobs, weppcloud, clock);
     try {
       listeners.forEach(listener -> listener.started(claim));
       Attempt attempt = attempt(claim, context);
-      Optional<StopReason> stopped = job.end();
+      job.end();
       JobOutcome outcome =
           attempt.outcome != null
               ? attempt.outcome
-              : new JobOutcome.Cut(stopped.orElse(StopReason.DRAINED));
+              : new JobOutcome.Cut(job.reason().orElse(StopReason.DRAINED));
       settle(claim, context, attempt.call, outcome);
     } finally {
-      if (timeout != null) {
-        timeout.cancel(false);
-      }
-      running.remove(job);
+      running.ended(job);
     }
   }
 
@@ -159,13 +144,6 @@ final class JobRunner {
     }
   }
 
-  private @Nullable ScheduledFuture<?> scheduleTimeout(RunningJob job) {
-    var seconds = job.claim().job().timeoutSeconds();
-    return seconds.isEmpty()
-        ? null
-        : timer.schedule(() -> job.stop(StopReason.TIMEOUT), seconds.getAsLong(), TimeUnit.SECONDS);
-  }
-
   /** WEPPcloud's functions name the run in their first argument, or as {@code runid}. */
   private static String run(Call call) {
     PyValue first = call.args().isEmpty() ? call.kwargs().get("runid") : call.args().getFirst();
@@ -178,7 +156,7 @@ final class JobRunner {
     return switch (outcome) {
       case JobOutcome.Succeeded s -> "succeeded";
       case JobOutcome.Failed f -> "failed";
-      case JobOutcome.Cut c -> c.reason().name().toLowerCase(java.util.Locale.ROOT);
+      case JobOutcome.Cut c -> c.reason().name().toLowerCase(Locale.ROOT);
     };
   }
 

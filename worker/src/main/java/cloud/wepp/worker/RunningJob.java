@@ -3,6 +3,7 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Claim;
 import cloud.wepp.worker.job.StopReason;
 import java.util.Optional;
+import java.util.concurrent.Future;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,8 +13,9 @@ import org.jspecify.annotations.Nullable;
 final class RunningJob {
   private final Claim claim;
   private final Thread thread;
-  private @Nullable StopReason reason; // guarded by this
-  private boolean ended; // guarded by this
+  private @Nullable Future<?> timeout; // these three are guarded by this
+  private @Nullable StopReason reason;
+  private boolean ended;
 
   /** To be made on the thread that runs the job. */
   RunningJob(Claim claim) {
@@ -25,6 +27,11 @@ final class RunningJob {
     return claim;
   }
 
+  /** What stops the job in time, to be canceled when it ends by itself. */
+  synchronized void timeout(Future<?> scheduled) {
+    timeout = scheduled;
+  }
+
   /** Tells the job to stop; without effect when it was told before or has ended. */
   synchronized void stop(StopReason why) {
     if (reason == null && !ended) {
@@ -33,10 +40,17 @@ final class RunningJob {
     }
   }
 
-  /** No interrupt comes after this; one that came is cleared. */
-  synchronized Optional<StopReason> end() {
-    ended = true;
-    boolean _ = Thread.interrupted();
+  /** Why the job was told to stop. */
+  synchronized Optional<StopReason> reason() {
     return Optional.ofNullable(reason);
+  }
+
+  /** No interrupt comes after this; one that came is cleared. */
+  synchronized void end() {
+    ended = true;
+    if (timeout != null) {
+      timeout.cancel(false);
+    }
+    boolean _ = Thread.interrupted();
   }
 }

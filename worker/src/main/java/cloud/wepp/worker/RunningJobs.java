@@ -1,36 +1,77 @@
 package cloud.wepp.worker;
 
+import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.Commands;
 import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.process.ProcessRunner;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 
 /**
- * The jobs of this process that run now, by the rq worker name of their slot. Obeys rq's commands.
+ * The jobs of this process that run now, by the rq worker name of their slot: their timeouts, their
+ * leases as the guard knows them, and rq's commands to them.
  */
-final class RunningJobs implements Commands.Listener {
+final class RunningJobs implements Commands.Listener, AutoCloseable {
+  /** The guard freezes this long before the lease ends, so that it is over in time. */
+  private static final Duration MARGIN = Duration.ofSeconds(5);
+
   private final ConcurrentMap<String, RunningJob> byWorker = new ConcurrentHashMap<>();
+  private final ProcessRunner processes;
+  private final Duration safe;
   private final Runnable shutdown;
+  private final ScheduledExecutorService timer =
+      Executors.newSingleThreadScheduledExecutor(
+          Thread.ofPlatform().daemon().name("timeouts").factory());
 
   /**
+   * @param lease how long a claim holds after a heartbeat
    * @param shutdown what rq's {@code shutdown} command starts; must not block
    */
-  RunningJobs(Runnable shutdown) {
+  RunningJobs(ProcessRunner processes, Duration lease, Runnable shutdown) {
+    this.processes = processes;
+    this.safe =
+        lease.compareTo(MARGIN.multipliedBy(2)) > 0 ? lease.minus(MARGIN) : lease.dividedBy(2);
     this.shutdown = shutdown;
   }
 
-  void add(RunningJob job) {
-    byWorker.put(job.claim().worker(), job);
+  /** To be called on the thread that runs the job. */
+  RunningJob start(Claim claim) {
+    RunningJob job = new RunningJob(claim);
+    byWorker.put(claim.worker(), job);
+    confirmed(job);
+    claim
+        .job()
+        .timeoutSeconds()
+        .ifPresent(seconds ->
+            job.timeout(
+                timer.schedule(() -> job.stop(StopReason.TIMEOUT), seconds, TimeUnit.SECONDS)));
+    return job;
   }
 
-  void remove(RunningJob job) {
+  void ended(RunningJob job) {
+    job.end();
     byWorker.remove(job.claim().worker(), job);
   }
 
   Collection<RunningJob> all() {
     return List.copyOf(byWorker.values());
+  }
+
+  /** The job's claim holds: its processes may run on. */
+  void confirmed(RunningJob job) {
+    processes.leaseUntil(job.claim().id(), safe);
+  }
+
+  /** The job's claim is gone: its processes end, whatever this JVM does. */
+  void lost(RunningJob job) {
+    processes.leaseLost(job.claim().id());
+    job.stop(StopReason.CLAIM_LOST);
   }
 
   @Override
@@ -52,5 +93,10 @@ final class RunningJobs implements Commands.Listener {
     if (job != null && job.claim().job().id().equals(jobId)) {
       job.stop(StopReason.STOPPED);
     }
+  }
+
+  @Override
+  public void close() {
+    timer.shutdownNow();
   }
 }

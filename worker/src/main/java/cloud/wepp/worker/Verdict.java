@@ -26,16 +26,10 @@ record Verdict(Duration resultTtl, Duration failureTtl) {
       case JobOutcome.Failed(String traceback) -> failed(job, traceback);
       case JobOutcome.Cut(var reason) ->
           switch (reason) {
-            case TIMEOUT -> failed(job, timeoutText(job));
-            case KILLED ->
-                failed(
-                    job,
-                    "Work-horse terminated unexpectedly; waitpid returned 9 (signal 9); ended by"
-                        + " rq's kill-horse command.");
+            case TIMEOUT, KILLED -> failed(job, reason.text(job.timeoutSeconds()));
             case STOPPED ->
                 new Settlement.Stop(
-                    ResultCodec.excString("Job stopped by user, work-horse terminated."),
-                    failureTtl(job));
+                    ResultCodec.excString(reason.text(job.timeoutSeconds())), failureTtl(job));
             case DRAINED -> new Settlement.GiveBack();
             case CLAIM_LOST -> new Settlement.Leave();
           };
@@ -48,11 +42,6 @@ record Verdict(Duration resultTtl, Duration failureTtl) {
       return new Settlement.Retry(interval(job.text("retry_intervals"), retries));
     }
     return new Settlement.Fail(ResultCodec.excString(traceback), failureTtl(job));
-  }
-
-  private static String timeoutText(JobRecord job) {
-    return "rq.timeouts.JobTimeoutException: Task exceeded maximum timeout value (%d seconds)"
-        .formatted(job.timeoutSeconds().orElse(-1));
   }
 
   /** rq counts intervals from the front, and repeats the first for the retries that have none. */

@@ -4,6 +4,8 @@ import cloud.wepp.rq.pickle.PyValue;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * What a handler may ask of the runtime while one job runs. All methods may be called from any
@@ -22,6 +24,21 @@ public interface JobContext {
 
   /** The time. */
   InstantSource clock();
+
+  /** Why the job was told to stop; empty while it was not. */
+  Optional<StopReason> stopReason();
+
+  /** rq's {@code timeout} of the job; empty for no limit. */
+  OptionalLong timeoutSeconds();
+
+  /** The queue that the job came from. */
+  String queue();
+
+  /** rq's description of the call. */
+  String description();
+
+  /** Waits; returns early only by an interrupt. */
+  void pause(Duration time) throws InterruptedException;
 
   /**
    * Publishes one line of WEPPcloud's status on a channel; never fails and never blocks for long.

@@ -3,11 +3,24 @@ package cloud.wepp.worker.job;
 import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.Settlement;
+import java.time.Duration;
 
-/** Told of each step of each job, on the slot's own thread. Must not block and must not throw. */
+/**
+ * Told of each step of each job, on the thread that makes it. Must not block and must not throw.
+ */
 public interface JobListener {
   default void started(Claim claim) {}
 
   /** A claim has ended: {@code settled} tells whether {@code settlement} was written. */
   default void settled(Claim claim, Settlement settlement, Settled settled) {}
+
+  /**
+   * All claims were confirmed.
+   *
+   * @param late how long after its time the heartbeat began
+   */
+  default void heartbeat(Duration late) {}
+
+  /** How many jobs in a queue this worker cannot run, told when the number changes. */
+  default void foreign(String queue, int count) {}
 }

@@ -1,0 +1,208 @@
+package cloud.wepp.worker;
+
+import cloud.wepp.rq.Call;
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.QueueUnavailable;
+import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.pickle.PyRepr;
+import cloud.wepp.rq.pickle.PyValue;
+import cloud.wepp.worker.config.ConfigReader;
+import cloud.wepp.worker.config.InvalidConfig;
+import cloud.wepp.worker.config.WorkerConfig;
+import java.io.PrintWriter;
+import java.math.BigInteger;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/**
+ * The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 Redis or
+ * Postgres unreachable.
+ */
+@Command(
+    name = "rq-worker",
+    mixinStandardHelpOptions = true,
+    version = "rq-worker " + Main.VERSION,
+    description = "Runs WEPPcloud's rq jobs: WEPP natively, every state change kept in Postgres.",
+    subcommands = {Main.Run.class, Main.Enqueue.class, Main.Settings.class})
+public final class Main {
+  static final String VERSION = "0.1.0";
+
+  /** EX_TEMPFAIL of sysexits.h: try again later. */
+  private static final int UNREACHABLE = 75;
+
+  private Main() {}
+
+  public static void main(String[] args) {
+    // SLF4J first: a metrics library that is touched earlier keeps logging from starting.
+    Logger log = LoggerFactory.getLogger(Main.class);
+    System.exit(commandLine(log).execute(args));
+  }
+
+  private static CommandLine commandLine(Logger log) {
+    return new CommandLine(new Main())
+        .setExecutionExceptionHandler((e, commandLine, parsed) -> {
+          PrintWriter err = commandLine.getErr();
+          return switch (e) {
+            case InvalidConfig invalid -> {
+              err.println(invalid.getMessage());
+              yield CommandLine.ExitCode.USAGE;
+            }
+            case QueueUnavailable unavailable -> {
+              err.println("rq-worker: " + unavailable.getMessage());
+              yield UNREACHABLE;
+            }
+            default -> {
+              log.error("unexpected error", e);
+              yield CommandLine.ExitCode.SOFTWARE;
+            }
+          };
+        });
+  }
+
+  /** Where the configuration comes from. */
+  private static final class Configured {
+    private static final Logger LOG = LoggerFactory.getLogger(Configured.class);
+
+    @Option(
+        names = "--config",
+        paramLabel = "FILE",
+        description = "a YAML file of settings; see `rq-worker settings`")
+    private @Nullable Path file;
+
+    @Option(
+        names = "--set",
+        paramLabel = "KEY=VALUE",
+        description = "one setting, for example worker.slots=4; wins over file and environment")
+    private List<String> sets = new ArrayList<>();
+
+    WorkerConfig read() throws InvalidConfig {
+      ConfigReader.Read read = ConfigReader.read(file, System.getenv(), sets);
+      read.warnings().forEach(LOG::warn);
+      return read.config();
+    }
+  }
+
+  @Command(
+      name = "run",
+      mixinStandardHelpOptions = true,
+      description = "Takes jobs and runs them until it is told to stop (TERM or rq's shutdown).")
+  static final class Run implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Override
+    public Integer call() throws Exception {
+      Worker worker = Worker.start(configured.read(), Map.of(), List.of(), InstantSource.system());
+      Runtime.getRuntime()
+          .addShutdownHook(
+              new Thread(
+                  () -> {
+                    worker.close();
+                    Runtime.getRuntime().halt(0); // a stop that was asked for is no error
+                  },
+                  "stop"));
+      worker.awaitDrain();
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "enqueue",
+      mixinStandardHelpOptions = true,
+      description = "Adds a job as rq's Queue.enqueue does, and prints its id.")
+  static final class Enqueue implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Option(names = "--queue", defaultValue = "default", description = "default: ${DEFAULT-VALUE}")
+    private String queue = "";
+
+    @Option(
+        names = "--timeout",
+        defaultValue = "180",
+        description =
+            "seconds until the job is ended by force, -1 for never; default: ${DEFAULT-VALUE}")
+    private long timeout;
+
+    @Parameters(index = "0", paramLabel = "FUNC", description = "the function's dotted name")
+    private String function = "";
+
+    @Parameters(
+        index = "1..*",
+        paramLabel = "ARGS",
+        description =
+            "whole numbers, fractions, True, False and None are read as such; NAME=VALUE is a"
+                + " keyword argument; the rest is text")
+    private List<String> arguments = new ArrayList<>();
+
+    @Override
+    public Integer call() throws Exception {
+      WorkerConfig config = configured.read();
+      List<PyValue> args = new ArrayList<>();
+      Map<String, PyValue> kwargs = new LinkedHashMap<>();
+      for (String argument : arguments) {
+        int equals = argument.indexOf('=');
+        if (equals > 0 && argument.substring(0, equals).matches("[A-Za-z_]\\w*")) {
+          kwargs.put(argument.substring(0, equals), value(argument.substring(equals + 1)));
+        } else {
+          args.add(value(argument));
+        }
+      }
+      Call call = new Call(function, false, args, kwargs);
+      try (RedisAccess redis = Worker.redis(config);
+          JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
+        System.out.println(
+            jobs.enqueue(queue, call.write(), describe(call), Duration.ofSeconds(timeout)));
+      }
+      return 0;
+    }
+
+    private static PyValue value(String text) {
+      return switch (text) {
+        case "None" -> PyValue.None.NONE;
+        case "True" -> PyValue.of(true);
+        case "False" -> PyValue.of(false);
+        default -> {
+          if (text.matches("-?\\d{1,30}")) {
+            yield new PyValue.Int(new BigInteger(text));
+          }
+          yield text.matches("-?\\d+\\.\\d+")
+              ? PyValue.of(Double.parseDouble(text))
+              : PyValue.of(text);
+        }
+      };
+    }
+
+    /** rq's default description: the call as Python would write it. */
+    private static String describe(Call call) {
+      List<String> shown = new ArrayList<>();
+      call.args().forEach(arg -> shown.add(PyRepr.of(arg)));
+      call.kwargs().forEach((name, arg) -> shown.add(name + "=" + PyRepr.of(arg)));
+      return call.function() + "(" + String.join(", ", shown) + ")";
+    }
+  }
+
+  @Command(
+      name = "settings",
+      mixinStandardHelpOptions = true,
+      description = "Prints all settings with their names, defaults and meaning, as Markdown.")
+  static final class Settings implements Callable<Integer> {
+    @Override
+    public Integer call() {
+      System.out.print(ConfigReader.reference());
+      return 0;
+    }
+  }
+}

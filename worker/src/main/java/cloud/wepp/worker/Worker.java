@@ -1,0 +1,226 @@
+package cloud.wepp.worker;
+
+import cloud.wepp.rq.Commands;
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.QueueUnavailable;
+import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.WeppcloudRedis;
+import cloud.wepp.worker.config.Secret;
+import cloud.wepp.worker.config.WorkerConfig;
+import cloud.wepp.worker.job.JobHandler;
+import cloud.wepp.worker.job.JobListener;
+import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.process.ProcessRunner;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
+import java.util.stream.IntStream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The object graph, from top to bottom, and the order in which it starts and stops. */
+public final class Worker implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Worker.class);
+
+  private final WorkerConfig config;
+  private final Heartbeat.Registration registration;
+  private final RedisAccess redis;
+  private final JobQueue jobs;
+  private final WeppcloudRedis weppcloud;
+  private final ProcessRunner processes;
+  private final RunningJobs running;
+  private final Heartbeat heartbeat;
+  private final Intake intake;
+  private final Commands commands;
+  private final List<Thread> slots = new ArrayList<>();
+  private final CountDownLatch drain = new CountDownLatch(1);
+
+  private Worker(
+      WorkerConfig config,
+      Map<String, JobHandler> more,
+      List<JobListener> listeners,
+      InstantSource clock) {
+    this.config = config;
+    WorkerConfig.Timing timing = config.timing();
+    registration = registration(config);
+    redis = redis(config);
+    jobs = untilReachable(config.redis().startWait(), () -> queue(config, redis, clock));
+    weppcloud =
+        new WeppcloudRedis(redis, config.redis().statusDatabase(), config.redis().prepDatabase());
+    processes = ProcessRunner.start();
+    running = new RunningJobs(processes, timing.lease(), drain::countDown);
+    Map<String, JobHandler> functions = new HashMap<>(Functions.BUILT_IN);
+    functions.putAll(more);
+    heartbeat = new Heartbeat(jobs, running, registration, listeners);
+    intake =
+        new Intake(
+            jobs,
+            registration.queues(),
+            job -> Functions.canRun(functions.keySet(), job),
+            listeners);
+    JobRunner runner =
+        new JobRunner(
+            jobs,
+            weppcloud,
+            functions,
+            new Verdict(timing.resultTtl(), timing.failureTtl()),
+            running,
+            listeners,
+            clock);
+    commands = jobs.commands(registration.workers(), running);
+    for (String worker : registration.workers()) {
+      slots.add(
+          Thread.ofPlatform()
+              .name("slot-" + worker)
+              .unstarted(new Slot(worker, intake, runner, () -> drain.getCount() == 0)));
+    }
+  }
+
+  /**
+   * Makes the slots known to rq and starts taking jobs.
+   *
+   * @param more functions beside the worker's own, by dotted name
+   * @throws QueueUnavailable if Redis cannot be reached in the time that the configuration allows
+   */
+  public static Worker start(
+      WorkerConfig config,
+      Map<String, JobHandler> more,
+      List<JobListener> listeners,
+      InstantSource clock) {
+    Worker worker = new Worker(config, more, listeners, clock);
+    worker.start();
+    return worker;
+  }
+
+  private void start() {
+    jobs.register(registration.workers(), registration.queues(), registration.info());
+    heartbeat.start(config.timing().heartbeat());
+    intake.start();
+    slots.forEach(Thread::start);
+    LOG.info(
+        "{} slots serve {} as {}",
+        slots.size(),
+        String.join(", ", registration.queues()),
+        registration.workers().getFirst());
+  }
+
+  /** Names each slot {@code <host>-<boot id>.<n>}, so that no name is ever used twice. */
+  private static Heartbeat.Registration registration(WorkerConfig config) {
+    String hostname = "localhost";
+    String address = "unknown";
+    try {
+      InetAddress host = InetAddress.getLocalHost();
+      hostname = host.getHostName();
+      address = host.getHostAddress();
+    } catch (UnknownHostException e) {
+      LOG.debug("this host has no name", e);
+    }
+    String name = config.worker().name().orElse(hostname);
+    String boot = HexFormat.of().toHexDigits(ThreadLocalRandom.current().nextInt());
+    return new Heartbeat.Registration(
+        IntStream.rangeClosed(1, config.worker().slots())
+            .mapToObj(n -> "%s-%s.%d".formatted(name, boot, n))
+            .toList(),
+        config.worker().queues(),
+        new JobQueue.WorkerInfo(ProcessHandle.current().pid(), hostname, address, Main.VERSION));
+  }
+
+  static RedisAccess redis(WorkerConfig config) {
+    WorkerConfig.Redis to = config.redis();
+    return new RedisAccess(to.url(), to.password().map(Secret::reveal).orElse(null), -1);
+  }
+
+  static JobQueue queue(WorkerConfig config, RedisAccess redis, InstantSource clock) {
+    WorkerConfig.Timing timing = config.timing();
+    return new JobQueue(
+        redis,
+        config.redis().keyPrefix(),
+        new JobQueue.QueueTiming(timing.lease(), timing.wip(), config.ledger().maxEvents()),
+        clock);
+  }
+
+  /** Tries again for a while: at a start of everything the servers may be the last to be up. */
+  private static <T> T untilReachable(Duration longest, Supplier<T> open) {
+    long deadline = System.nanoTime() + longest.toNanos();
+    boolean told = false;
+    while (true) {
+      try {
+        return open.get();
+      } catch (QueueUnavailable e) {
+        if (System.nanoTime() >= deadline) {
+          throw e;
+        }
+        if (!told) {
+          LOG.warn("{}. Waiting for it for {} s.", e.getMessage(), longest.toSeconds());
+          told = true;
+        }
+        LockSupport.parkNanos(Duration.ofMillis(500).toNanos());
+      }
+    }
+  }
+
+  /** Waits until the worker was asked to leave, by rq's {@code shutdown} or by {@link #drain}. */
+  public void awaitDrain() throws InterruptedException {
+    drain.await();
+  }
+
+  /** No new jobs from now on. */
+  public void drain() {
+    drain.countDown();
+    intake.close();
+  }
+
+  /**
+   * Drains: running jobs may end within the configured time, the rest are stopped and given back to
+   * the front of their queues. Then the workers' records end.
+   */
+  @Override
+  public void close() {
+    drain();
+    if (!join(config.timing().drain())) {
+      LOG.info("Giving back {} running jobs", running.all().size());
+      running.all().forEach(job -> job.stop(StopReason.DRAINED));
+      boolean _ = join(config.timing().grace().plusSeconds(10));
+    }
+    // The heartbeat outlives the slots, so that a job that ends slowly keeps its lease.
+    heartbeat.close();
+    running.close();
+    commands.close();
+    try {
+      jobs.unregister(registration.workers(), registration.queues());
+    } catch (QueueUnavailable e) {
+      LOG.warn("{}; rq forgets these workers when their records expire.", e.getMessage());
+    }
+    processes.close();
+    weppcloud.close();
+    jobs.close();
+    redis.close();
+  }
+
+  private boolean join(Duration longest) {
+    long deadline = System.nanoTime() + longest.toNanos();
+    try {
+      for (Thread slot : slots) {
+        long left = TimeUnit.NANOSECONDS.toMillis(deadline - System.nanoTime());
+        if (slot.isAlive() && (left <= 0 || !slot.join(Duration.ofMillis(left)))) {
+          return false;
+        }
+      }
+      return true;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+}

@@ -1,0 +1,181 @@
+package cloud.wepp.worker.config;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * All settings, read once at start. A setting's name is mechanical: {@code timing.resultTtl} is
+ * {@code timing.result-ttl} in the file and {@code RQ_WORKER_TIMING_RESULT_TTL} in the environment.
+ */
+public record WorkerConfig(
+    Redis redis, Postgres postgres, Slots worker, Timing timing, Ledger ledger, Wepp wepp) {
+
+  public record Redis(
+      @Setting(
+              value = "redis://localhost:6379/0",
+              is = "where rq's queues are; redis:// or rediss://",
+              aliases = {"RQ_REDIS_URL", "REDIS_URL"},
+              matches = "rediss?://.+")
+          String url,
+      @Setting(is = "its password, in place of one in the URL", aliases = "REDIS_PASSWORD")
+          Optional<Secret> password,
+      @Setting(
+              value = "rq",
+              is = "the beginning of every key, as in rq 3.0",
+              aliases = "RQ_KEY_PREFIX",
+              matches = "[A-Za-z0-9_.:{}-]+")
+          String keyPrefix,
+      @Setting(value = "2", is = "the database of WEPPcloud's status channels", min = 0)
+          int statusDatabase,
+      @Setting(value = "0", is = "the database of WEPPcloud's RedisPrep hashes", min = 0)
+          int prepDatabase,
+      @Setting(
+              value = "0s",
+              is = "how long to wait at start for a Redis that does not answer",
+              aliases = "RQ_REDIS_WAIT_TIMEOUT_SECONDS",
+              min = 0)
+          Duration startWait) {}
+
+  public record Postgres(
+      @Setting(
+              value = "postgresql://localhost:5432/wepppy",
+              is = "where the history goes",
+              aliases = {"SQLALCHEMY_DATABASE_URI", "DATABASE_URL"},
+              matches = "(jdbc:)?postgres(ql)?(\\+\\w+)?://.+")
+          String url,
+      @Setting(is = "its user, in place of one in the URL", aliases = "POSTGRES_USER")
+          Optional<String> user,
+      @Setting(is = "its password, in place of one in the URL", aliases = "POSTGRES_PASSWORD")
+          Optional<Secret> password,
+      @Setting(
+              value = "0s",
+              is = "how long to wait at start for a Postgres that does not answer",
+              min = 0)
+          Duration startWait) {}
+
+  public record Slots(
+      @Setting(value = "4", is = "jobs run at once; each slot is one rq worker", min = 1) int slots,
+      @Setting(
+              value = "default",
+              is = "the queues to serve, best first, with commas between them",
+              matches = "[^,\\s]+(\\s*,\\s*[^,\\s]+)*")
+          List<String> queues,
+      @Setting(
+              is = "how the rq workers' names begin; the host's name if not set",
+              aliases = "HOSTNAME",
+              matches = "[A-Za-z0-9_.-]+")
+          Optional<String> name,
+      @Setting(
+              is = "processors that all jobs share; those of the machine or cgroup if not set",
+              min = 1)
+          Optional<Integer> cpu,
+      @Setting(
+              is = "the most of them that one job may use; all if not set",
+              aliases = "WEPPPY_NCPU",
+              min = 1)
+          Optional<Integer> jobCpu) {}
+
+  public record Timing(
+      @Setting(value = "5s", is = "between two heartbeats", min = 100) Duration heartbeat,
+      @Setting(
+              value = "20s",
+              is = "how long a claim holds without a heartbeat before others may take the job over",
+              min = 1000)
+          Duration lease,
+      @Setting(
+              value = "90s",
+              is = "how long before rq itself calls a job without heartbeat abandoned",
+              min = 10_000)
+          Duration wip,
+      @Setting(value = "5s", is = "between TERM and KILL to a job's processes", min = 0)
+          Duration grace,
+      @Setting(
+              value = "30s",
+              is = "how long running jobs may go on after the worker was told to stop",
+              min = 0)
+          Duration drain,
+      @Setting(
+              value = "7d",
+              is = "how long the result of a job that names no result_ttl is kept",
+              min = 0)
+          Duration resultTtl,
+      @Setting(
+              value = "365d",
+              is = "how long a failed job that names no failure_ttl is kept",
+              min = 0)
+          Duration failureTtl) {}
+
+  public record Ledger(
+      @Setting(
+              value = "1000000",
+              is = "events that may wait in Redis for Postgres before no new job is taken",
+              min = 1)
+          int maxEvents) {}
+
+  public record Wepp(
+      @Setting(
+              value = "/opt/wepp/bin",
+              is = "the folder of the WEPP executables",
+              aliases = "WEPP_BIN_DIR")
+          Path binDir,
+      @Setting(value = "/wc1/runs", is = "the folder of WEPPcloud's runs") Path runs,
+      @Setting(value = "/geodata/weppcloud_runs", is = "the folder of older runs") Path legacyRuns,
+      @Setting(value = "/wc1/batch", is = "the folder of batch runs", aliases = "BATCH_RUNNER_ROOT")
+          Path batch,
+      @Setting(
+              value = "/wc1/culverts",
+              is = "the folder of culvert runs",
+              aliases = "CULVERTS_ROOT")
+          Path culverts,
+      @Setting(
+              is = "the folder of profile;;tmp runs; refused if not set",
+              aliases = "PROFILE_PLAYBACK_RUN_ROOT")
+          Optional<Path> profileTmp,
+      @Setting(
+              is = "the folder of profile;;fork runs; refused if not set",
+              aliases = "PROFILE_PLAYBACK_FORK_ROOT")
+          Optional<Path> profileFork,
+      @Setting(
+              is = "the folder of profile;;archive runs; refused if not set",
+              aliases = "PROFILE_PLAYBACK_ARCHIVE_ROOT")
+          Optional<Path> profileArchive,
+      @Setting(
+              value = "60s",
+              is = "for one attempt at a hillslope that is a job of its own",
+              min = 1)
+          Duration hillslopeTimeout,
+      @Setting(value = "120s", is = "for one attempt at a hillslope of a whole run", min = 1)
+          Duration runTimeout,
+      @Setting(
+              value = "300s",
+              is = "the same where hillslopes have several overland flow elements",
+              min = 1)
+          Duration multiOfeTimeout,
+      @Setting(value = "3", is = "attempts after a hillslope's first one timed out", min = 0)
+          int timeoutRetries,
+      @Setting(
+              value = "30s",
+              is = "how long to wait for input files that are late on NFS",
+              aliases = "WEPP_RUNNER_HILLSLOPE_INPUT_WAIT_S",
+              min = 0)
+          Duration inputWait) {}
+
+  /** What no single setting can tell. */
+  List<String> contradictions() {
+    List<String> found = new ArrayList<>();
+    if (timing.lease().compareTo(timing.heartbeat().multipliedBy(2)) < 0) {
+      found.add(
+          "timing.lease is %s and timing.heartbeat %s: a lease must last two heartbeats or more."
+              .formatted(timing.lease(), timing.heartbeat()));
+    }
+    if (timing.wip().compareTo(timing.lease()) <= 0) {
+      found.add(
+          "timing.wip is %s and timing.lease %s: rq must wait longer than this worker's own lease."
+              .formatted(timing.wip(), timing.lease()));
+    }
+    return found;
+  }
+}
