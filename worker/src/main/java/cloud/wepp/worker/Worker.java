@@ -10,7 +10,10 @@ import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
+import cloud.wepp.worker.wepp.RunFolders;
+import cloud.wepp.worker.wepp.WeppFunctions;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.time.Duration;
@@ -61,6 +64,7 @@ public final class Worker implements AutoCloseable {
     processes = ProcessRunner.start();
     running = new RunningJobs(processes, timing.lease(), drain::countDown);
     Map<String, JobHandler> functions = new HashMap<>(Functions.BUILT_IN);
+    functions.putAll(wepp(config, processes));
     functions.putAll(more);
     heartbeat = new Heartbeat(jobs, running, registration, listeners);
     intake =
@@ -113,6 +117,32 @@ public final class Worker implements AutoCloseable {
         slots.size(),
         String.join(", ", registration.queues()),
         registration.workers().getFirst());
+  }
+
+  private static Map<String, JobHandler> wepp(WorkerConfig config, ProcessRunner processes) {
+    WorkerConfig.Wepp wepp = config.wepp();
+    CpuBudget cpu =
+        new CpuBudget(config.worker().cpu().orElse(Runtime.getRuntime().availableProcessors()));
+    return WeppFunctions.of(
+        new RunFolders(
+            wepp.runs(),
+            wepp.legacyRuns(),
+            wepp.batch(),
+            wepp.culverts(),
+            wepp.profileTmp(),
+            wepp.profileFork(),
+            wepp.profileArchive()),
+        new WeppFunctions.Settings(
+            wepp.binDir(),
+            config.timing().grace(),
+            wepp.inputWait(),
+            wepp.hillslopeTimeout(),
+            wepp.runTimeout(),
+            wepp.multiOfeTimeout(),
+            wepp.timeoutRetries(),
+            config.worker().jobCpu().orElse(cpu.processors())),
+        processes,
+        cpu);
   }
 
   /** Names each slot {@code <host>-<boot id>.<n>}, so that no name is ever used twice. */

@@ -13,7 +13,6 @@ import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -32,6 +31,7 @@ public final class ProcessRunner implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(ProcessRunner.class);
   private static final String BOOT_VARIABLE = "RQ_WORKER_BOOT";
   private static final String NO_CLAIM = "-";
+  private static final Duration FOREVER = Duration.ofDays(36_500);
 
   private final String boot = UUID.randomUUID().toString();
   private final Spawner spawner = new Spawner();
@@ -59,6 +59,16 @@ public final class ProcessRunner implements AutoCloseable {
    * @throws InterruptedException after the process and all that came from it have ended
    */
   public ProcessEnd run(ProcessSpec spec) throws SpawnFailed, InterruptedException {
+    return run(spec, FOREVER, () -> {});
+  }
+
+  /**
+   * Runs a process to its end, and meanwhile does {@code look} every so often on this thread.
+   *
+   * @param look must not throw
+   */
+  public ProcessEnd run(ProcessSpec spec, Duration every, Runnable look)
+      throws SpawnFailed, InterruptedException {
     String claim = spec.environment().getOrDefault(CLAIM_VARIABLE, NO_CLAIM);
     Map<String, String> environment = new HashMap<>(spec.environment());
     environment.put(BOOT_VARIABLE, boot);
@@ -73,7 +83,7 @@ public final class ProcessRunner implements AutoCloseable {
     try {
       Reaper.Ended ended;
       try {
-        ended = await(end, spec.timeout());
+        ended = await(end, spec.timeout() == null ? FOREVER : spec.timeout(), every, look);
       } catch (TimeoutException e) {
         timedOut = true;
         end(family, spec.grace());
@@ -110,12 +120,22 @@ public final class ProcessRunner implements AutoCloseable {
     tellGuard("lost " + claim);
   }
 
-  private static Reaper.Ended await(CompletableFuture<Reaper.Ended> end, @Nullable Duration timeout)
+  private static Reaper.Ended await(
+      CompletableFuture<Reaper.Ended> end, Duration timeout, Duration every, Runnable look)
       throws InterruptedException, TimeoutException {
-    try {
-      return timeout == null ? end.get() : end.get(timeout.toNanos(), TimeUnit.NANOSECONDS);
-    } catch (ExecutionException e) {
-      throw new IllegalStateException("the reaper failed", e);
+    long deadline = System.nanoTime() + timeout.toNanos();
+    while (true) {
+      long left = deadline - System.nanoTime();
+      try {
+        return end.get(Math.min(left, every.toNanos()), TimeUnit.NANOSECONDS);
+      } catch (TimeoutException e) {
+        if (left <= every.toNanos()) {
+          throw e;
+        }
+        look.run();
+      } catch (ExecutionException e) {
+        throw new IllegalStateException("the reaper failed", e);
+      }
     }
   }
 

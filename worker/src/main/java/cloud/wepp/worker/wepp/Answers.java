@@ -1,0 +1,86 @@
+package cloud.wepp.worker.wepp;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+
+/**
+ * The answers of a {@code .run} file to WEPP's prompts, one a line, as far as they name files.
+ *
+ * @param inputs names of files that must be there
+ * @param outputs names of files that a complete run leaves, none of them empty
+ */
+record Answers(List<String> inputs, List<String> outputs) {
+  private static final Set<String> INPUT_SUFFIXES =
+      Set.of("man", "slp", "cli", "sol", "str", "chn", "imp");
+  private static final Set<String> YES = Set.of("yes", "y");
+  private static final Set<String> NO = Set.of("no", "n");
+  private static final int MOST_BYTES = 4 << 20;
+
+  /** Reads the file, whose names count from the folder that it is in. */
+  static Answers read(Path file) throws IOException, JobFailed {
+    if (Files.size(file) > MOST_BYTES) {
+      throw new JobFailed("ValueError", "%s is larger than any .run file".formatted(file));
+    }
+    List<String> lines =
+        new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1)
+            .lines()
+            .map(String::strip)
+            .toList();
+    if (lines.stream().allMatch(String::isEmpty)) {
+      throw new JobFailed("ValueError", "%s is empty".formatted(file));
+    }
+    return lines.size() > 3 && lines.get(3).equals("2") ? routing(lines) : hillslope(lines);
+  }
+
+  private static Answers hillslope(List<String> lines) {
+    List<String> inputs = new ArrayList<>();
+    List<String> outputs = new ArrayList<>();
+    for (String line : lines) {
+      if (isName(line)) {
+        (isInput(line) ? inputs : outputs).add(line);
+      }
+    }
+    return new Answers(inputs, outputs);
+  }
+
+  /**
+   * Routing reads the pass files of its hillslopes: {@code M}, {@code Y}, name. A name after No is
+   * not written.
+   */
+  private static Answers routing(List<String> lines) {
+    List<String> inputs = new ArrayList<>();
+    List<String> outputs = new ArrayList<>();
+    for (int i = 4; i < lines.size(); i++) {
+      String line = lines.get(i);
+      if (!isName(line)) {
+        continue;
+      }
+      String before = lines.get(i - 1).toLowerCase(Locale.ROOT);
+      boolean ofHillslope = i > 5 && before.equals("y") && lines.get(i - 2).equalsIgnoreCase("m");
+      if (ofHillslope || isInput(line)) {
+        inputs.add(line);
+      } else if (!NO.contains(before)) {
+        outputs.add(line);
+      }
+    }
+    return new Answers(inputs, outputs);
+  }
+
+  private static boolean isName(String line) {
+    String low = line.toLowerCase(Locale.ROOT);
+    return line.length() > 1
+        && !YES.contains(low)
+        && !NO.contains(low)
+        && !low.matches("-?[0-9.]+");
+  }
+
+  private static boolean isInput(String name) {
+    return INPUT_SUFFIXES.contains(name.substring(name.lastIndexOf('.') + 1));
+  }
+}

@@ -1,0 +1,89 @@
+package cloud.wepp.worker.wepp;
+
+import cloud.wepp.rq.Call;
+import cloud.wepp.rq.pickle.PyRepr;
+import cloud.wepp.rq.pickle.PyValue;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** A call's arguments by the names of a Python function's parameters. */
+record Arguments(Map<String, PyValue> values) {
+
+  /**
+   * Binds as Python does; {@code None} stands for an optional one that was not given.
+   *
+   * @param parameters the names in order
+   * @param required how many of the first have no default
+   */
+  static Arguments bind(Call call, List<String> parameters, int required) throws JobFailed {
+    String name = call.function().substring(call.function().lastIndexOf('.') + 1);
+    if (call.args().size() > parameters.size()) {
+      throw wrong(
+          "%s() takes %d positional arguments but %d were given"
+              .formatted(name, parameters.size(), call.args().size()));
+    }
+    Map<String, PyValue> values = new LinkedHashMap<>();
+    for (int i = 0; i < call.args().size(); i++) {
+      values.put(parameters.get(i), call.args().get(i));
+    }
+    for (Map.Entry<String, PyValue> given : call.kwargs().entrySet()) {
+      if (!parameters.contains(given.getKey())) {
+        throw wrong("%s() got an unexpected keyword argument '%s'".formatted(name, given.getKey()));
+      }
+      if (values.put(given.getKey(), given.getValue()) != null) {
+        throw wrong("%s() got multiple values for argument '%s'".formatted(name, given.getKey()));
+      }
+    }
+    Map<String, PyValue> inOrder = new LinkedHashMap<>();
+    for (int i = 0; i < parameters.size(); i++) {
+      String parameter = parameters.get(i);
+      if (i < required && !values.containsKey(parameter)) {
+        throw wrong("%s() missing 1 required positional argument: '%s'".formatted(name, parameter));
+      }
+      inOrder.put(parameter, values.getOrDefault(parameter, PyValue.None.NONE));
+    }
+    return new Arguments(inOrder);
+  }
+
+  String text(String parameter) throws JobFailed {
+    if (value(parameter) instanceof PyValue.Str(String text)) {
+      return text;
+    }
+    throw wrong("%s must be a str, not %s".formatted(parameter, shown(parameter)));
+  }
+
+  @Nullable String optionalText(String parameter) throws JobFailed {
+    return value(parameter) instanceof PyValue.None ? null : text(parameter);
+  }
+
+  /** A whole number from 1 to 9,999,999, as a number or as text. */
+  int number(String parameter) throws JobFailed {
+    String text =
+        switch (value(parameter)) {
+          case PyValue.Int(var number) -> number.toString();
+          case PyValue.Str(String digits) -> digits;
+          default -> "";
+        };
+    if (!text.matches("[1-9]\\d{0,6}")) {
+      throw wrong("%s must be a positive int, not %s".formatted(parameter, shown(parameter)));
+    }
+    return Integer.parseInt(text);
+  }
+
+  /** The value as an f-string of Python shows it: text bare, the rest as {@code repr}. */
+  String shown(String parameter) {
+    return value(parameter) instanceof PyValue.Str(String text)
+        ? text
+        : PyRepr.of(value(parameter));
+  }
+
+  private PyValue value(String parameter) {
+    return values.getOrDefault(parameter, PyValue.None.NONE);
+  }
+
+  private static JobFailed wrong(String message) {
+    return new JobFailed("TypeError", message);
+  }
+}

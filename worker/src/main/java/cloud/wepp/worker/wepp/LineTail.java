@@ -1,0 +1,71 @@
+package cloud.wepp.worker.wepp;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Reads the lines of a file that another process writes; each call reads what is new. */
+final class LineTail implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(LineTail.class);
+
+  /** A longer line is cut into several, so that a flood without line ends stays small here. */
+  private static final int LONGEST_LINE = 8192;
+
+  private final FileChannel channel;
+  private final ByteBuffer buffer = ByteBuffer.allocate(65536);
+  private final StringBuilder line = new StringBuilder();
+  private final Consumer<String> lines;
+
+  /**
+   * @param lines told of every line that is not blank, without the blanks around it
+   */
+  LineTail(Path file, Consumer<String> lines) throws IOException {
+    channel = FileChannel.open(file);
+    this.lines = lines;
+  }
+
+  /** Reads to the present end of the file; what cannot be read now is read later. */
+  void look() {
+    try {
+      read();
+    } catch (IOException e) {
+      LOG.warn("The output of a running model cannot be read: {}", e.toString());
+    }
+  }
+
+  private void read() throws IOException {
+    while (channel.read(buffer.clear()) > 0) {
+      String text = StandardCharsets.ISO_8859_1.decode(buffer.flip()).toString();
+      for (int from = 0; from < text.length(); ) {
+        int end = text.indexOf('\n', from);
+        line.append(text, from, end < 0 ? text.length() : end);
+        if (end >= 0 || line.length() > LONGEST_LINE) {
+          tell();
+        }
+        from = end < 0 ? text.length() : end + 1;
+      }
+    }
+  }
+
+  private void tell() {
+    String told = line.toString().strip();
+    line.setLength(0);
+    if (!told.isEmpty()) {
+      lines.accept(told);
+    }
+  }
+
+  /** Reads what is left, also a last line without an end. */
+  @Override
+  public void close() throws IOException {
+    try (channel) {
+      read();
+      tell();
+    }
+  }
+}
