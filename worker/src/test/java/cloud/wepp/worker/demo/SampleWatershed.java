@@ -6,8 +6,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Locale;
 import java.util.Random;
 
@@ -32,7 +30,7 @@ public final class SampleWatershed {
       write(runs, "p" + id + ".man", management(1, "Sample grass"));
       write(runs, "p" + id + ".slp", slope(id));
       write(runs, "p" + id + ".sol", soil());
-      write(runs, "p" + id + ".run", hillslopeAnswers(id));
+      write(runs, "p" + id + ".run", Answers.hillslope(id, YEARS));
     }
     write(runs, "pw0.cli", climate);
     write(runs, "pw0.man", management(1, "Sample channel"));
@@ -60,7 +58,7 @@ public final class SampleWatershed {
         """);
     write(runs, "pw0.imp", "99.1\n0\n");
     write(runs, "chan.inp", "1 600\n0\n1\n4\n");
-    write(runs, "pw0.run", watershedAnswers());
+    write(runs, "pw0.run", Answers.watershed(HILLSLOPES, YEARS));
   }
 
   private static void write(Path folder, String name, String text) throws IOException {
@@ -125,9 +123,10 @@ public final class SampleWatershed {
   private static String soil() {
     return """
     7778
-    # Sample silt loam, made for the demo of rq-worker
-    1 1
-    'Sample' 'silt loam' 1 0.2300 0.7500 1500000 0.010000 2.000000 0.0000
+    # Made for the demo of rq-worker
+    Sample silt loam
+    1 0
+    'Sample' 'silt loam' 1 0.2300 0.7500 1500000 0.010000 2.000000
         300	1.30	12.0	1.0	0.300	0.120	30	18	2.5	15	5
     1 10000 0.0001
     """;
@@ -242,36 +241,5 @@ public final class SampleWatershed {
     %s\
     """
         .formatted(ofes, YEARS, name, YEARS, years);
-  }
-
-  private static String hillslopeAnswers(int id) {
-    String out = "../output/H" + id + ".";
-    List<String> answers = new ArrayList<>(List.of("m", "Yes", "1", "1"));
-    answers.addAll(List.of("Yes", out + "pass.dat", "1", "No", out + "loss.dat"));
-    answers.addAll(List.of("Yes", out + "wat.dat", "No", "Yes", out + "soil.dat"));
-    answers.addAll(List.of("Yes", out + "plot.dat", "No", "Yes", out + "ebe.dat"));
-    answers.addAll(List.of("Yes", out + "element.dat", "No", "No", "No"));
-    for (String suffix : List.of("man", "slp", "cli", "sol")) {
-      answers.add("p" + id + "." + suffix);
-    }
-    answers.addAll(List.of("0", Integer.toString(YEARS), "0"));
-    return String.join("\n", answers) + "\n";
-  }
-
-  private static String watershedAnswers() {
-    List<String> answers = new ArrayList<>(List.of("M", "Yes", "1", "2", "../output/pass_pw0.txt"));
-    answers.add(Integer.toString(HILLSLOPES));
-    for (int id = 1; id <= HILLSLOPES; id++) {
-      answers.addAll(List.of("M", "Y", "../output/H" + id + ".pass.dat"));
-    }
-    answers.addAll(List.of("", "Yes", "No", "1", "../output/loss_pw0.txt"));
-    answers.addAll(List.of("Yes", "../output/chnwb.txt", "No", "Yes", "../output/soil_pw0.txt"));
-    answers.addAll(List.of("Yes", "../output/plot_pw0.txt", "No", "Yes", "../output/ebe_pw0.txt"));
-    answers.addAll(List.of("No", "No", "No", "No"));
-    for (String suffix : List.of("str", "chn", "imp", "man", "slp", "cli", "sol")) {
-      answers.add("pw0." + suffix);
-    }
-    answers.addAll(List.of("0", Integer.toString(YEARS)));
-    return String.join("\n", answers) + "\n";
   }
 }
