@@ -19,10 +19,12 @@ import java.util.function.IntSupplier;
  */
 record Hillslopes(List<Integer> ids, int atOnce) {
 
-  /** Runs one hillslope. */
+  /** What is done for one hillslope. */
   @FunctionalInterface
   interface One {
     /**
+     * Runs one to its good end.
+     *
      * @param done counts this one, once it is done, and tells how many are
      */
     void run(int id, IntSupplier done) throws JobFailed, InterruptedException;

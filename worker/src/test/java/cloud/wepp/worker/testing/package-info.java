@@ -1,0 +1,5 @@
+/** What several suites share: real servers. */
+@NullMarked
+package cloud.wepp.worker.testing;
+
+import org.jspecify.annotations.NullMarked;
