@@ -1,0 +1,100 @@
+"""No-op jobs through `rq worker`, SimpleWorker and this worker: one run, one Redis, a queue filled beforehand."""
+
+import json
+import subprocess
+import sys
+import os
+
+import redis
+from rq import Queue
+from rq.job import Job
+from rq.registry import FinishedJobRegistry
+
+from servers import servers, until, worker
+
+SLOTS = 16
+FUNCTION = "cloud.wepp.noop"
+
+
+def fill(connection, queue, count):
+    jobs = [Queue.prepare_data(FUNCTION) for _ in range(count)]
+    return [job.id for job in Queue(queue, connection=connection).enqueue_many(jobs)]
+
+
+def finished(connection, queue):
+    return FinishedJobRegistry(queue, connection=connection).get_job_ids()
+
+
+def rate(connection, ids):
+    """Jobs a second, from the first start to the last end, as the jobs themselves say."""
+    jobs = Job.fetch_many(ids, connection=connection)
+    start = min(job.started_at for job in jobs)
+    end = max(job.ended_at for job in jobs)
+    return len(ids) / (end - start).total_seconds()
+
+
+def peer(where, connection, queue, count, worker_class):
+    ids = fill(connection, queue, count)
+    subprocess.run(
+        [os.path.join(os.path.dirname(sys.executable), "rq"), "worker", "--burst", "--quiet",
+         "-u", where["redis_url"], "--worker-class", worker_class, queue],
+        check=True,
+    )
+    assert len(finished(connection, queue)) == count, "the peer left jobs"
+    return rate(connection, ids)
+
+
+def ours(connection, queue, count, label):
+    """Fills the queue while the workers are suspended, then lets them go."""
+    connection.set("rq:suspended", 1)
+    ids = fill(connection, queue, count)
+    connection.delete("rq:suspended")
+    until(lambda: connection.zcard(f"rq:finished:{queue}") >= count)
+    speed = rate(connection, ids)
+    print(f"{label}: {count} jobs, {speed:.0f} a second")
+    return speed, ids
+
+
+def check(connection, where, ids):
+    """Every job finished, with a result, and a row in Postgres."""
+    results = sum(connection.xlen(f"rq:results:{id}") == 1 for id in ids)
+    until(lambda: connection.xlen("rq:wepp:events") == 0)
+    rows = rows_in_postgres(where)
+    assert results == len(ids), f"{results} results of {len(ids)}"
+    return results, rows
+
+
+def rows_in_postgres(where):
+    if "postgres_url" not in where:
+        return None
+    sql = "select count(*) from rq_worker.job where status = 'finished'"
+    psql = subprocess.run(["psql", where["postgres_url"], "-Atc", sql], capture_output=True, text=True)
+    return int(psql.stdout)
+
+
+def main():
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    with servers() as where:
+        connection = redis.Redis.from_url(where["redis_url"])
+        fork = peer(where, connection, "fork", max(200, count // 25), "rq.worker.Worker")
+        print(f"rq worker: {fork:.1f} a second")
+        simple = peer(where, connection, "simple", max(500, count // 4), "rq.worker.SimpleWorker")
+        print(f"SimpleWorker: {simple:.1f} a second")
+        with worker(where, SLOTS, "ours"):
+            warm, first = ours(connection, "ours", count // 2, "JVM warm-up")
+            for key in ("rq:finished:ours",):
+                connection.delete(key)
+            speed, ids = ours(connection, "ours", count, "this worker")
+            results, rows = check(connection, where, ids)
+            if rows is not None:
+                assert rows == count + len(first), f"{rows} rows for {count + len(first)} jobs"
+    print(json.dumps({
+        "bench": "drain", "jobs": count, "slots": SLOTS,
+        "rq_worker": round(fork, 1), "simple_worker": round(simple, 1),
+        "warm_up": round(warm), "worker": round(speed),
+        "finished": count, "results": results, "rows": rows,
+        "ratio_rq_worker": round(speed / fork, 1), "ratio_simple_worker": round(speed / simple, 1),
+    }))
+
+
+main()

@@ -1,0 +1,61 @@
+"""Real servers, and this worker beside them, for one benchmark."""
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+import redis
+from rq import Worker
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LAUNCHER = os.path.join(ROOT, "rq-worker")
+
+
+@contextlib.contextmanager
+def servers():
+    """Yields where Redis and Postgres are."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [LAUNCHER, "servers", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.stdin.close()
+            process.wait(60)
+
+
+@contextlib.contextmanager
+def worker(where, slots, queue):
+    """This worker, as a user starts it; yields when rq sees all its slots."""
+    settings = {
+        "redis.url": where["redis_url"],
+        "worker.slots": slots,
+        "worker.queues": queue,
+        "worker.name": "bench",
+    }
+    if "postgres_url" in where:
+        settings["postgres.url"] = where["postgres_url"]
+    command = [LAUNCHER, "run"]
+    for name, value in settings.items():
+        command += ["--set", f"{name}={value}"]
+    process = subprocess.Popen(command)
+    try:
+        connection = redis.Redis.from_url(where["redis_url"])
+        until(lambda: sum(w.name.startswith("bench") for w in Worker.all(connection)) == slots)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def until(true, seconds=120):
+    """Asks again until it is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError("the benchmark waited too long")
+        time.sleep(0.02)
