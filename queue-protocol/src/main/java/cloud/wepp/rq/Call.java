@@ -17,9 +17,19 @@ import java.util.Map;
  * @param hasInstance whether the call is a method of a pickled object, which only Python can run
  * @param args positional arguments; rq accepts a list or a tuple
  * @param kwargs keyword arguments in the order of the call
+ * @param json whether the job uses rq's JSON serializer; its result and meta then do too
  */
 public record Call(
-    String function, boolean hasInstance, List<PyValue> args, Map<String, PyValue> kwargs) {
+    String function,
+    boolean hasInstance,
+    List<PyValue> args,
+    Map<String, PyValue> kwargs,
+    boolean json) {
+
+  /** A call of a function, to be pickled. */
+  public Call(String function, List<PyValue> args, Map<String, PyValue> kwargs) {
+    this(function, false, args, kwargs, false);
+  }
 
   /**
    * Reads the field {@code data} of a job: pickle or JSON, compressed or not.
@@ -29,18 +39,10 @@ public record Call(
   public static Call read(byte[] data) throws MalformedJob {
     byte[] plain = plain(data);
     try {
-      return of(looksLikeJson(plain) ? PyJson.read(plain) : PickleReader.read(plain));
+      boolean json = plain.length > 0 && (plain[0] == '[' || plain[0] == '{');
+      return of(json ? PyJson.read(plain) : PickleReader.read(plain), json);
     } catch (MalformedPickle e) {
       throw new MalformedJob(String.valueOf(e.getMessage()), e.refused());
-    }
-  }
-
-  /** Whether the job uses rq's JSON serializer; its result and meta then do too. */
-  public static boolean isJson(byte[] data) {
-    try {
-      return looksLikeJson(plain(data));
-    } catch (MalformedJob e) {
-      return false;
     }
   }
 
@@ -65,11 +67,7 @@ public record Call(
     }
   }
 
-  private static boolean looksLikeJson(byte[] plain) {
-    return plain.length > 0 && (plain[0] == '[' || plain[0] == '{');
-  }
-
-  private static Call of(PyValue value) throws MalformedJob {
+  private static Call of(PyValue value, boolean json) throws MalformedJob {
     List<PyValue> parts = sequence(value, "the call");
     if (parts.size() != 4) {
       throw wrong("the call has " + parts.size() + " parts and not four");
@@ -94,7 +92,8 @@ public record Call(
         function.value(),
         !(parts.get(1) instanceof PyValue.None),
         parts.get(2) instanceof PyValue.None ? List.of() : sequence(parts.get(2), "the arguments"),
-        kwargs);
+        kwargs,
+        json);
   }
 
   private static List<PyValue> sequence(PyValue value, String what) throws MalformedJob {

@@ -229,7 +229,7 @@ public final class JobQueue implements AutoCloseable {
             Wire.epoch(now),
             Long.toString(timing.lease().toMillis()),
             Long.toString(timing.wip().toSeconds()),
-            "%d.%06d".formatted(worked.toSeconds(), worked.toNanosPart() / 1000))
+            Wire.seconds(worked))
         .toArray(byte[][]::new);
   }
 

@@ -65,4 +65,9 @@ final class Keys {
   String events() {
     return prefix + ":wepp:events";
   }
+
+  /** Our own string: the identity of this data set, new after a flush. */
+  String source() {
+    return prefix + ":wepp:source";
+  }
 }

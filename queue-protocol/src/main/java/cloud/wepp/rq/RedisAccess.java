@@ -6,7 +6,6 @@ import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisException;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.SocketOptions;
-import io.lettuce.core.TimeoutOptions;
 import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.codec.ByteArrayCodec;
 import io.lettuce.core.codec.RedisCodec;
@@ -52,7 +51,6 @@ public final class RedisAccess implements AutoCloseable {
                     .connectTimeout(Duration.ofSeconds(5))
                     .keepAlive(true)
                     .build())
-            .timeoutOptions(TimeoutOptions.enabled(COMMAND_TIMEOUT))
             .build());
   }
 

@@ -1,5 +1,6 @@
 package cloud.wepp.rq;
 
+import io.lettuce.core.LettuceFutures;
 import io.lettuce.core.RedisFuture;
 import io.lettuce.core.RedisNoScriptException;
 import io.lettuce.core.ScriptOutputType;
@@ -7,6 +8,7 @@ import io.lettuce.core.api.StatefulRedisConnection;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /** One Lua script: sent by its digest, and whole when the server does not know it yet. */
@@ -19,6 +21,7 @@ final class Script {
     digest = connection.sync().digest(source);
   }
 
+  /** Runs the script and waits for its answer. */
   @SuppressWarnings("TypeParameterUnusedInFormals") // see JobQueue.call
   <T extends @Nullable Object> T call(
       StatefulRedisConnection<String, byte[]> connection,
@@ -26,15 +29,21 @@ final class Script {
       String[] keys,
       byte[]... arguments) {
     try {
-      return connection.sync().<T>evalsha(digest, output, keys, arguments);
+      return answer(connection, this.<T>send(connection, output, keys, arguments));
     } catch (RedisNoScriptException e) {
-      return connection.sync().<T>eval(source, output, keys, arguments);
+      return answer(connection, connection.async().<T>eval(source, output, keys, arguments));
     }
+  }
+
+  private static <T extends @Nullable Object> T answer(
+      StatefulRedisConnection<String, byte[]> connection, RedisFuture<T> sent) {
+    return LettuceFutures.awaitOrCancel(
+        sent, connection.getTimeout().toNanos(), TimeUnit.NANOSECONDS);
   }
 
   /** Sends the digest alone; the answer is an error when the server does not know the script. */
   @SuppressWarnings("TypeParameterUnusedInFormals") // see JobQueue.call
-  <T> RedisFuture<T> send(
+  <T extends @Nullable Object> RedisFuture<T> send(
       StatefulRedisConnection<String, byte[]> connection,
       ScriptOutputType output,
       String[] keys,

@@ -11,13 +11,15 @@ local job = KEYS[1]
 local now = tonumber(redis.call('TIME')[1])
 local worker_key = prefix .. ':worker:' .. worker
 
+local known = redis.call('EXISTS', worker_key) == 1
+
 local function release()
   redis.call('DEL', prefix .. ':execution:' .. id .. ':' .. execution)
   redis.call('ZREM', prefix .. ':wip:' .. queue, id, id .. ':' .. execution)
   redis.call('ZREM', prefix .. ':executions:' .. id, execution)
   redis.call('SREM', worker_key .. ':executions', id .. ':' .. execution)
   redis.call('ZREM', KEYS[2], id .. '|' .. claim)
-  if redis.call('EXISTS', worker_key) == 1 then
+  if known then
     redis.call('HDEL', worker_key, 'current_job')
     redis.call('HSET', worker_key, 'state', 'idle', 'current_job_working_time', 0, 'last_heartbeat', iso)
   end
@@ -29,7 +31,7 @@ local function event(name)
     'detail', ARGV[16])
 end
 
-local held = redis.call('HMGET', job, 'claim', 'settled', 'status')
+local held = redis.call('HMGET', job, 'claim', 'settled', 'status', 'dependency_ids', 'dependency_id')
 if held[2] == claim then return 'settled' end
 if held[1] ~= claim then
   -- Another holds the job, or it was deleted: only what is this claim's own is taken away.
@@ -53,8 +55,18 @@ if held[3] == 'canceled' then
   return 'canceled'
 end
 
+local dependents = job .. ':dependents'
+local children = redis.call('SMEMBERS', dependents)
+
 local function expire(key)
   if ttl > 0 then redis.call('EXPIRE', key, ttl) elseif ttl < 0 then redis.call('PERSIST', key) end
+end
+
+-- The job's own keys live as long as it does.
+local function expire_job()
+  expire(job)
+  if #children > 0 then expire(dependents) end
+  if held[4] or held[5] then expire(prefix .. ':job::' .. id .. ':dependencies') end
 end
 
 local function push(child_queue, child, front)
@@ -68,8 +80,7 @@ local function satisfied(parent_status, allow)
 end
 
 local function enqueue_dependents(status)
-  local dependents = job .. ':dependents'
-  for _, child in ipairs(redis.call('SMEMBERS', dependents)) do
+  for _, child in ipairs(children) do
     local child_key = prefix .. ':job:' .. child
     local f = redis.call('HMGET', child_key, 'status', 'origin', 'allow_dependency_failures',
       'enqueue_at_front', 'ttl')
@@ -105,7 +116,7 @@ local function result(kind_of_result, field)
 end
 
 local function count(name)
-  if redis.call('EXISTS', worker_key) == 1 then
+  if known then
     redis.call('HINCRBY', worker_key, name, 1)
     redis.call('HINCRBYFLOAT', worker_key, 'total_working_time', string.format('%.6f', tonumber(ended) - tonumber(started)))
   end
@@ -122,9 +133,7 @@ if kind == 'finish' then
   else
     result('1', 'return_value')
     redis.call('ZADD', prefix .. ':finished:' .. queue, ttl < 0 and '+inf' or now + ttl, id)
-    expire(job)
-    expire(job .. ':dependents')
-    expire(prefix .. ':job::' .. id .. ':dependencies')
+    expire_job()
   end
   event('finished')
 elseif kind == 'fail' or kind == 'stop' then
@@ -137,9 +146,7 @@ elseif kind == 'fail' or kind == 'stop' then
       prefix .. ':results:' .. id)
   else
     result('2', 'exc_string')
-    expire(job)
-    expire(job .. ':dependents')
-    expire(prefix .. ':job::' .. id .. ':dependencies')
+    expire_job()
   end
   if ttl ~= 0 then redis.call('ZADD', prefix .. ':failed:' .. queue, ttl < 0 and -1 or now + ttl, id) end
   event(status)

@@ -6,11 +6,12 @@
 local prefix, queue, worker, claim, execution, iso, epoch = unpack(ARGV, 1, 7)
 local lease, wip, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 
+local function job_key(id) return prefix .. ':job:' .. id end
+
 -- Asked again after a lost answer: the job is ours already.
 for i = 11, #ARGV do
-  local job = prefix .. ':job:' .. ARGV[i]
-  if redis.call('HGET', job, 'claim') == claim then
-    local taken = redis.call('HGETALL', job)
+  if redis.call('HGET', job_key(ARGV[i]), 'claim') == claim then
+    local taken = redis.call('HGETALL', job_key(ARGV[i]))
     table.insert(taken, 1, ARGV[i])
     return taken
   end
@@ -35,16 +36,19 @@ local function waits(id, status, origin)
       and #redis.call('ZRANGE', prefix .. ':executions:' .. id, 0, 0) == 0
 end
 
+-- Returns the job as it was before it was claimed.
 local function claimed(id)
-  local job = prefix .. ':job:' .. id
-  local fields = redis.call('HMGET', job, 'data', 'status', 'origin', 'description', 'enqueued_at')
-  local origin = fields[3]
-  if not origin or origin == '' then origin = queue end
+  local job = job_key(id)
+  local fields = redis.call('HGETALL', job)
+  local field = {}
+  for i = 1, #fields, 2 do field[fields[i]] = fields[i + 1] end
   redis.call('LREM', KEYS[1] .. ':intermediate', 1, id)
-  if not fields[1] then return nil end
-  if not waits(id, fields[2] or '', origin) then
+  if not field.data then return nil end
+  local origin, status = field.origin or '', field.status or ''
+  if origin == '' then origin = queue end
+  if not waits(id, status, origin) then
     redis.call('XADD', KEYS[3], '*', 'event', 'dropped', 'job', id, 'queue', queue, 'claim', claim,
-      'execution', execution, 'worker', worker, 'at', iso, 'status', fields[2])
+      'execution', execution, 'worker', worker, 'at', iso, 'status', status)
     return nil
   end
 
@@ -66,11 +70,10 @@ local function claimed(id)
   redis.call('EXPIRE', worker_key, wip)
   redis.call('ZADD', KEYS[2], now_ms + lease, id .. '|' .. claim)
   redis.call('XADD', KEYS[3], '*', 'event', 'started', 'job', id, 'queue', origin, 'claim', claim,
-    'execution', execution, 'worker', worker, 'at', iso, 'description', fields[4] or '',
-    'enqueued_at', fields[5] or '')
-  local taken = redis.call('HGETALL', job)
-  table.insert(taken, 1, id)
-  return taken
+    'execution', execution, 'worker', worker, 'at', iso, 'description', field.description or '',
+    'enqueued_at', field.enqueued_at or '')
+  table.insert(fields, 1, id)
+  return fields
 end
 
 if #ARGV > 10 then

@@ -3,11 +3,13 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.StopReason;
+import java.io.StringWriter;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Map;
@@ -17,8 +19,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import tools.jackson.core.JsonGenerator;
 import tools.jackson.databind.json.JsonMapper;
-import tools.jackson.databind.node.ObjectNode;
 
 /** The context of one claim: what the job's handler asks for, and the account of what it used. */
 final class ClaimContext implements JobContext {
@@ -101,13 +103,14 @@ final class ClaimContext implements JobContext {
   @Override
   public synchronized void putMeta(Map<String, PyValue> entries) {
     try {
-      byte[] changed = JobMeta.put(meta, Call.isJson(claim.job().data()), entries);
+      boolean json = Call.read(claim.job().data()).json();
+      byte[] changed = JobMeta.put(meta, json, entries);
       if (jobs.writeMeta(claim, meta, changed)) {
         meta = changed;
       } else {
         LOG.info("Job {}: meta was changed by others and is left as it is.", jobId());
       }
-    } catch (JobMeta.Unreadable | QueueUnavailable e) {
+    } catch (JobMeta.Unreadable | MalformedJob | QueueUnavailable e) {
       LOG.warn("Job {}: meta is left as it is: {}", jobId(), e.getMessage());
     }
   }
@@ -125,22 +128,26 @@ final class ClaimContext implements JobContext {
 
   /** What the history keeps: a JSON object. */
   synchronized String detail(Duration wall, String cause, String error) {
-    ObjectNode detail = JSON.createObjectNode();
-    detail.put("wall_s", seconds(wall));
-    detail.put("cause", cause);
-    if (!error.isEmpty()) {
-      detail.put("error", error);
+    StringWriter text = new StringWriter();
+    try (JsonGenerator detail = JSON.createGenerator(text)) {
+      detail.writeStartObject();
+      detail.writeNumberProperty("wall_s", seconds(wall));
+      detail.writeStringProperty("cause", cause);
+      if (!error.isEmpty()) {
+        detail.writeStringProperty("error", error);
+      }
+      if (processes > 0) {
+        detail.writeNumberProperty("processes", processes);
+        detail.writeNumberProperty("exit", lastExit);
+        detail.writeNumberProperty("user_s", seconds(user));
+        detail.writeNumberProperty("system_s", seconds(system));
+        detail.writeNumberProperty("peak_rss", peakRss);
+        detail.writeNumberProperty("read_bytes", readBytes);
+        detail.writeNumberProperty("written_bytes", writtenBytes);
+      }
+      detail.writeEndObject();
     }
-    if (processes > 0) {
-      detail.put("processes", processes);
-      detail.put("exit", lastExit);
-      detail.put("user_s", seconds(user));
-      detail.put("system_s", seconds(system));
-      detail.put("peak_rss", peakRss);
-      detail.put("read_bytes", readBytes);
-      detail.put("written_bytes", writtenBytes);
-    }
-    return detail.toString();
+    return text.toString();
   }
 
   private static double seconds(Duration duration) {

@@ -5,13 +5,13 @@ import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobRecord;
 import cloud.wepp.worker.job.JobListener;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SequencedSet;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -88,8 +88,8 @@ final class Intake implements AutoCloseable {
     try {
       while (!closed) {
         for (Reader reader : readers) {
-          String id = reader.ready.poll();
-          if (id != null) {
+          if (!reader.ready.isEmpty()) {
+            String id = reader.ready.removeFirst();
             if (reader.ready.size() < FEW) {
               wanted.signalAll();
             }
@@ -128,7 +128,7 @@ final class Intake implements AutoCloseable {
   private final class Reader implements Runnable {
     private final String queue;
     private final Thread thread;
-    private final Deque<String> ready = new ArrayDeque<>(); // guarded by lock
+    private final SequencedSet<String> ready = new LinkedHashSet<>(); // guarded by lock
     private boolean more; // whether the last read ended before the queue did; own thread
     private int reported; // foreign jobs when last told; own thread
     private final Map<String, Boolean> known = // own thread
@@ -233,8 +233,7 @@ final class Intake implements AutoCloseable {
       try {
         int added = 0;
         for (String id : runnable) {
-          if (!ready.contains(id)) {
-            ready.add(id);
+          if (ready.add(id)) {
             added++;
           }
         }

@@ -106,7 +106,7 @@ final class JobRunner {
   }
 
   private void settle(Claim claim, ClaimContext context, @Nullable Call call, JobOutcome outcome) {
-    Settlement settlement = verdict.of(claim.job(), Call.isJson(claim.job().data()), outcome);
+    Settlement settlement = verdict.of(claim.job(), call != null && call.json(), outcome);
     Instant now = clock.instant();
     Ended ended =
         new Ended(

@@ -160,7 +160,7 @@ public final class Main {
           args.add(value(argument));
         }
       }
-      Call call = new Call(function, false, args, kwargs);
+      Call call = new Call(function, args, kwargs);
       try (RedisAccess redis = Worker.redis(config);
           JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
         System.out.println(

@@ -57,6 +57,7 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
   void ended(RunningJob job) {
     job.end();
     byWorker.remove(job.claim().worker(), job);
+    processes.leaseEnded(job.claim().id());
   }
 
   Collection<RunningJob> all() {

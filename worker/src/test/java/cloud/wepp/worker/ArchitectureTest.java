@@ -1,5 +1,7 @@
 package cloud.wepp.worker;
 
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackage;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
@@ -91,6 +93,18 @@ class ArchitectureTest {
             .should()
             .dependOnClassesThat()
             .resideInAPackage("cloud.wepp.worker"));
+  }
+
+  @Test
+  void theLedgerKnowsOnlyTheProtocol() {
+    holds(
+        noClasses()
+            .that()
+            .resideInAPackage("cloud.wepp.worker.ledger")
+            .should()
+            .dependOnClassesThat(
+                resideInAPackage("cloud.wepp.worker..")
+                    .and(resideOutsideOfPackage("cloud.wepp.worker.ledger"))));
   }
 
   @Test

@@ -1,4 +1,7 @@
-/** The history of jobs in Postgres. */
+/**
+ * The history of jobs: carries the event stream from Redis to Postgres, each event once. Redis
+ * remains the truth of the queue; Postgres is the truth of the past.
+ */
 @NullMarked
 package cloud.wepp.worker.ledger;
 

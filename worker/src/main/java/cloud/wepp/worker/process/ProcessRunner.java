@@ -38,6 +38,7 @@ public final class ProcessRunner implements AutoCloseable {
   private final Reaper reaper = new Reaper();
   private final Thread reaperThread = Thread.ofPlatform().daemon().name("reaper").unstarted(reaper);
   private final ConcurrentMap<Integer, String> sessions = new ConcurrentHashMap<>();
+  private final ConcurrentMap<String, Long> leases = new ConcurrentHashMap<>();
   private int guardPid; // guarded by this
   private int guardPipe = -1; // guarded by this
 
@@ -76,7 +77,7 @@ public final class ProcessRunner implements AutoCloseable {
     environment.put("RQ_WORKER_PROCESS", token);
     int pid = spawner.spawn(spec, environment);
     sessions.put(pid, claim);
-    tellGuard("session " + pid + " " + claim);
+    tellGuard(session(pid, claim));
     CompletableFuture<Reaper.Ended> end = reaper.watch(pid);
     Family family = new Family(Set.of(pid), "RQ_WORKER_PROCESS=" + token);
     boolean timedOut = false;
@@ -106,18 +107,40 @@ public final class ProcessRunner implements AutoCloseable {
           ended.io().written());
     } finally {
       sessions.remove(pid);
-      tellGuard("ended " + pid + " " + claim);
+      tellGuard("ended " + pid + " " + claim + "\n");
     }
   }
 
   /** The claim is confirmed: its processes may run for this long before the guard freezes them. */
   public void leaseUntil(String claim, Duration fromNow) {
-    tellGuard("lease " + claim + " " + fromNow.toMillis());
+    leases.put(claim, System.nanoTime() + fromNow.toNanos());
+    if (sessions.containsValue(claim)) {
+      tellGuard(lease(claim));
+    }
   }
 
   /** The claim is gone: the guard ends its processes. */
   public void leaseLost(String claim) {
-    tellGuard("lost " + claim);
+    tellGuard("lost " + claim + "\n");
+  }
+
+  /** The job has ended; its claim needs no lease any more. */
+  public void leaseEnded(String claim) {
+    leases.remove(claim);
+  }
+
+  private String session(int pid, String claim) {
+    return "session " + pid + " " + claim + "\n" + lease(claim);
+  }
+
+  /** The guard has a clock of its own, so it is told how long, and not until when. */
+  private String lease(String claim) {
+    Long until = leases.get(claim);
+    if (until == null) {
+      return "";
+    }
+    long left = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
+    return "lease " + claim + " " + Math.max(0, left) + "\n";
   }
 
   private static Reaper.Ended await(
@@ -158,8 +181,8 @@ public final class ProcessRunner implements AutoCloseable {
     family.reapAdopted();
   }
 
-  private synchronized void tellGuard(String line) {
-    if (guardPipe >= 0 && !Libc.write(guardPipe, line + "\n")) {
+  private synchronized void tellGuard(String lines) {
+    if (guardPipe >= 0 && !Libc.write(guardPipe, lines)) {
       LOG.warn("The guard has ended; starting another.");
       Libc.close(guardPipe);
       Libc.waitFor(guardPid);
@@ -190,7 +213,7 @@ public final class ProcessRunner implements AutoCloseable {
       Libc.close(ends[0]);
     }
     guardPipe = ends[1];
-    sessions.forEach((pid, claim) -> Libc.write(guardPipe, "session " + pid + " " + claim + "\n"));
+    sessions.forEach((pid, claim) -> Libc.write(guardPipe, session(pid, claim)));
   }
 
   /** Ends the guard and the reaper; whatever still runs is ended by the guard. */

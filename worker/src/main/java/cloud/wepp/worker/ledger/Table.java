@@ -1,0 +1,191 @@
+package cloud.wepp.worker.ledger;
+
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One table, and how what is heard later is merged into it. All rows of a batch go in one
+ * statement, a column as one array.
+ */
+final class Table {
+  /** How a value meets the one that is there already. */
+  enum Merge {
+    /** Part of the primary key. */
+    KEY,
+    /** That of the newest event which has one. */
+    NEWEST,
+    /** The later time. */
+    LATEST
+  }
+
+  record Column(String name, String type, Merge merge) {}
+
+  static Column text(String name) {
+    return new Column(name, "text", Merge.NEWEST);
+  }
+
+  static Column number(String name) {
+    return new Column(name, "int8", Merge.NEWEST);
+  }
+
+  static Column real(String name) {
+    return new Column(name, "float8", Merge.NEWEST);
+  }
+
+  static Column time(String name) {
+    return new Column(name, "timestamptz", Merge.LATEST);
+  }
+
+  static Column key(String name, String type) {
+    return new Column(name, type, Merge.KEY);
+  }
+
+  private final List<Column> columns;
+  private final Map<String, Integer> positions = new HashMap<>();
+  private final String insert;
+
+  private Table(List<Column> columns, String insert) {
+    this.columns = columns;
+    this.insert = insert;
+    for (Column column : columns) {
+      positions.put(column.name(), positions.size());
+    }
+  }
+
+  /** Rows are written once and never changed. */
+  static Table constant(String name, Column... columns) {
+    return new Table(List.of(columns), insert(name, List.of(columns)) + " on conflict do nothing");
+  }
+
+  /** Rows are merged; {@code last_ms} and {@code last_seq} tell which of two is newer. */
+  static Table merged(String name, Column... columns) {
+    List<Column> all = new ArrayList<>(List.of(columns));
+    all.add(number("last_ms"));
+    all.add(number("last_seq"));
+    String keys =
+        all.stream()
+            .filter(column -> column.merge() == Merge.KEY)
+            .map(Column::name)
+            .collect(Collectors.joining(", "));
+    String updates =
+        all.stream()
+            .filter(column -> column.merge() != Merge.KEY)
+            .map(column -> column.name() + " = " + merge(column))
+            .collect(Collectors.joining(", "));
+    return new Table(
+        all, insert(name, all) + " on conflict (" + keys + ") do update set " + updates);
+  }
+
+  private static String insert(String name, List<Column> columns) {
+    return "insert into rq_worker."
+        + name
+        + " as old ("
+        + columns.stream().map(Column::name).collect(Collectors.joining(", "))
+        + ") select * from unnest("
+        + columns.stream()
+            .map(column -> "?::" + column.type() + "[]")
+            .collect(Collectors.joining(", "))
+        + ")";
+  }
+
+  private static String merge(Column column) {
+    String was = "old." + column.name();
+    String is = "excluded." + column.name();
+    if (column.merge() == Merge.LATEST) {
+      return "greatest(" + was + ", " + is + ")";
+    }
+    return "case when (excluded.last_ms, excluded.last_seq) >= (old.last_ms, old.last_seq) then "
+        + ("coalesce(" + is + ", " + was + ") else coalesce(" + was + ", " + is + ") end");
+  }
+
+  /** The rows of one batch. */
+  Rows rows() {
+    return new Rows();
+  }
+
+  /**
+   * Rows by key. Ordered, so that two processes that write the same rows lock them in one order.
+   */
+  final class Rows {
+    private final Map<String, Row> rows = new TreeMap<>();
+
+    /** The row of this key, made when there is none. */
+    Row row(String... key) {
+      return rows.computeIfAbsent(String.join("\0", key), _ -> new Row(key));
+    }
+
+    void write(Connection connection) throws SQLException {
+      if (rows.isEmpty()) {
+        return;
+      }
+      try (PreparedStatement statement = connection.prepareStatement(insert)) {
+        for (int i = 0; i < columns.size(); i++) {
+          String type = columns.get(i).type();
+          statement.setArray(i + 1, connection.createArrayOf(type, column(i, rows.values())));
+        }
+        statement.executeUpdate();
+      }
+    }
+
+    private @Nullable Object[] column(int position, Collection<Row> from) {
+      Stream<@Nullable Object> values = from.stream().map(row -> row.values[position]);
+      return switch (columns.get(position).type()) {
+        case "int8" -> values.toArray(Long[]::new);
+        case "float8" -> values.toArray(Double[]::new);
+        default ->
+            values.map(value -> value == null ? null : value.toString()).toArray(String[]::new);
+      };
+    }
+  }
+
+  /** One row. Values are put in the order of the stream; null says nothing. */
+  final class Row {
+    private final @Nullable Object[] values = new @Nullable Object[columns.size()];
+
+    private Row(String... key) {
+      System.arraycopy(key, 0, values, 0, key.length);
+      if (positions.containsKey("last_ms")) {
+        newest(0, 0);
+      }
+    }
+
+    void put(String column, @Nullable Object value) {
+      if (value == null) {
+        return;
+      }
+      int position = position(column);
+      boolean older =
+          value instanceof Instant time
+              && values[position] instanceof Instant known
+              && known.isAfter(time);
+      if (!older) {
+        values[position] = value;
+      }
+    }
+
+    /** The row is as it was after the event of this stream id. */
+    void newest(long millis, long sequence) {
+      values[position("last_ms")] = millis;
+      values[position("last_seq")] = sequence;
+    }
+
+    private int position(String column) {
+      Integer position = positions.get(column);
+      if (position == null) {
+        throw new IllegalArgumentException("no column " + column);
+      }
+      return position;
+    }
+  }
+}
