@@ -13,7 +13,9 @@ import java.time.ZoneOffset;
 final class Wire {
   private Wire() {}
 
-  /** {@code 2026-11-24T08:05:00.000001Z}; by hand, because it is made several times for each job. */
+  /**
+   * {@code 2026-11-24T08:05:00.000001Z}; by hand, because it is made several times for each job.
+   */
   static String iso(Instant time) {
     LocalDateTime utc = LocalDateTime.ofEpochSecond(time.getEpochSecond(), 0, ZoneOffset.UTC);
     StringBuilder text = new StringBuilder(27);

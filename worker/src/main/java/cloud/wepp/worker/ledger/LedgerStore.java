@@ -25,6 +25,12 @@ public final class LedgerStore implements AutoCloseable {
   private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final int CONNECTIONS = 3;
   private static final int LONGEST_TEXT = 200;
+
+  // Events leave Redis after the commit, so a commit must survive a crash of the server.
+  private static final String DURABLE =
+      "select set_config('synchronous_commit', 'on', false)"
+          + " where current_setting('synchronous_commit') = 'off'";
+
   private static final String PARK =
       "insert into rq_worker.event (source, stream_ms, stream_seq, event, job, fields)"
           + " values (?::uuid, ?, ?, 'unreadable', ?, ?::jsonb) on conflict do nothing";
@@ -44,6 +50,7 @@ public final class LedgerStore implements AutoCloseable {
     config.setMinimumIdle(0);
     config.setAutoCommit(false);
     config.setConnectionTimeout(3000);
+    config.setConnectionInitSql(DURABLE);
     config.setInitializationFailTimeout(-1); // Postgres may start later
     config.addDataSourceProperty("ApplicationName", "rq-worker");
     config.addDataSourceProperty("connectTimeout", "5");

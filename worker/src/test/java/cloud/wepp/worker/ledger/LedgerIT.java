@@ -16,9 +16,9 @@ import cloud.wepp.worker.testing.PostgresServer;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -103,24 +103,24 @@ class LedgerIT {
     assertThat(
             row(
                 "select queue, function, run, description, status, enqueued_at is not null,"
-                    + " started_at < ended_at from rq_worker.job where id = '%s'",
+                    + " started_at < ended_at from rq_worker.job where id = ?",
                 id))
         .containsExactly(queue, "m.f", "run-1", "f()", "finished", "t", "t");
     assertThat(
             rows(
                 "select event, worker, cause, error, exit, peak_rss, user_s, system_s, wall_s,"
                     + " processes, read_bytes, written_bytes from rq_worker.execution"
-                    + " where job = '%s' order by last_ms, last_seq",
+                    + " where job = ? order by last_ms, last_seq",
                 id))
         .containsExactly(
             "retried w exit no 1 null null null null null null null",
             "finished w returned null 0 3000000 1.25 0.25 1.5 2 4 5");
     assertThat(
             rows(
-                "select event from rq_worker.event where job = '%s' order by stream_ms, stream_seq",
+                "select event from rq_worker.event where job = ? order by stream_ms, stream_seq",
                 id))
         .containsExactly("started", "retried", "started", "finished");
-    assertThat(row("select executions, exit from rq_worker.history where id = '%s'", id))
+    assertThat(row("select executions, exit from rq_worker.history where id = ?", id))
         .containsExactly("2", "0");
   }
 
@@ -141,14 +141,14 @@ class LedgerIT {
           rows(
                       "select queue, status, description, function, enqueued_at, started_at,"
                           + " ended_at, last_ms, last_seq, executions, exit from rq_worker.history"
-                          + " where id = '%s'",
+                          + " where id = ?",
                       id)
                   .toString()
               + rows(
                   "select claim, started_at, ended_at, event, exit, last_ms from"
-                      + " rq_worker.execution where job = '%s' order by claim",
+                      + " rq_worker.execution where job = ? order by claim",
                   id)
-              + rows("select count(*) from rq_worker.event where job = '%s'", id));
+              + rows("select count(*) from rq_worker.event where job = ?", id));
     }
     assertThat(outcomes.stream().distinct()).singleElement().asString().contains("finished");
   }
@@ -159,7 +159,7 @@ class LedgerIT {
     List<Event> life = lifeOf(id);
     store.write(life.subList(3, 4));
     store.write(life.subList(2, 3));
-    assertThat(row("select status from rq_worker.job where id = '%s'", id))
+    assertThat(row("select status from rq_worker.job where id = ?", id))
         .containsExactly("finished");
   }
 
@@ -213,20 +213,20 @@ class LedgerIT {
     assertThat(
             rows(
                 "select event, coalesce(at::text, fields->>'at') from rq_worker.event where job ="
-                    + " '%s'",
+                    + " ?",
                 nul.replace('\0', '\ufffd')))
         .containsExactly("started yesterday");
     assertThat(
             rows(
                 "select fields->>'fields' from rq_worker.event"
-                    + " where event = 'unreadable' and job like 'huge%%'"))
+                    + " where event = 'unreadable' and job like 'huge%'"))
         .singleElement()
         .asString()
         .contains(huge.substring(5), "huge\\u00e9");
     assertThat(rows("select event from rq_worker.event where stream_ms = 3")).hasSize(1);
-    assertThat(row("select error, event from rq_worker.execution where job = '%s'", good))
+    assertThat(row("select error, event from rq_worker.execution where job = ?", good))
         .containsExactly("a\ufffdb\\u0000", "failed");
-    assertThat(row("select status from rq_worker.job where id = '%s'", good))
+    assertThat(row("select status from rq_worker.job where id = ?", good))
         .containsExactly("failed");
     assertThat(rows("select 1 from rq_worker.event where stream_ms <= 6")).hasSize(6);
   }
@@ -244,7 +244,7 @@ class LedgerIT {
             row(
                 "select count(*), count(distinct e.job), max(j.status), min(j.status)"
                     + " from rq_worker.event e join rq_worker.job j on j.id = e.job"
-                    + " where j.queue = '%s'",
+                    + " where j.queue = ?",
                 queue))
         .containsExactly(2 * count + "", count + "", "finished", "finished");
     assertThat(kept).isEmpty();
@@ -260,7 +260,7 @@ class LedgerIT {
       awaitKept(10);
     }
     assertThat(waiting()).isZero();
-    assertThat(rows("select count(*) from rq_worker.job where queue = '%s'", queue))
+    assertThat(rows("select count(*) from rq_worker.job where queue = ?", queue))
         .containsExactly("5");
   }
 
@@ -272,7 +272,7 @@ class LedgerIT {
     finishJobs(50);
     ledger.close();
     assertThat(waiting()).isZero();
-    assertThat(rows("select count(*) from rq_worker.job where queue = '%s'", queue))
+    assertThat(rows("select count(*) from rq_worker.job where queue = ?", queue))
         .containsExactly("51");
   }
 
@@ -292,6 +292,15 @@ class LedgerIT {
       for (Future<?> start : starts) {
         start.get(60, TimeUnit.SECONDS);
       }
+    }
+  }
+
+  @Test
+  void aCommitSurvivesACrashOfTheServer() throws Exception {
+    try (Connection connection = store.connect()) {
+      assertThat(rows(connection, "show synchronous_commit")).containsExactly("on");
+      connection.rollback();
+      assertThat(rows(connection, "show synchronous_commit")).containsExactly("on");
     }
   }
 
@@ -427,28 +436,33 @@ class LedgerIT {
     return new Event(source, millis, 0, all);
   }
 
-  private static List<String> row(String sql, Object... arguments) throws SQLException {
+  private static List<String> row(String sql, String... arguments) throws SQLException {
     List<String> rows = rows(sql, arguments);
     assertThat(rows).hasSize(1);
     return List.of(rows.getFirst().split(" "));
   }
 
-  private static List<String> rows(String sql, Object... arguments) throws SQLException {
+  private static List<String> rows(String sql, String... arguments) throws SQLException {
     try (Connection connection = store.connect()) {
-      return rows(connection, sql.formatted(arguments));
+      return rows(connection, sql, arguments);
     }
   }
 
-  private static List<String> rows(Connection connection, String sql) throws SQLException {
-    try (Statement statement = connection.createStatement();
-        ResultSet found = statement.executeQuery(sql)) {
+  private static List<String> rows(Connection connection, String sql, String... arguments)
+      throws SQLException {
+    try (PreparedStatement query = connection.prepareStatement(sql)) {
+      for (int i = 0; i < arguments.length; i++) {
+        query.setString(i + 1, arguments[i]);
+      }
       List<String> rows = new ArrayList<>();
-      while (found.next()) {
-        List<String> cells = new ArrayList<>();
-        for (int i = 1; i <= found.getMetaData().getColumnCount(); i++) {
-          cells.add(String.valueOf(found.getString(i)));
+      try (ResultSet found = query.executeQuery()) {
+        while (found.next()) {
+          List<String> cells = new ArrayList<>();
+          for (int i = 1; i <= found.getMetaData().getColumnCount(); i++) {
+            cells.add(String.valueOf(found.getString(i)));
+          }
+          rows.add(String.join(" ", cells));
         }
-        rows.add(String.join(" ", cells));
       }
       return rows;
     }

@@ -136,7 +136,7 @@ public final class PostgresServer implements AutoCloseable {
       return null;
     }
     List<Path> folders = new ArrayList<>();
-    for (String entry : System.getenv().getOrDefault("PATH", "").split(":")) {
+    for (String entry : System.getenv().getOrDefault("PATH", "").split(":", -1)) {
       folders.add(Path.of(entry));
     }
     Path versions = Path.of("/usr/lib/postgresql");
