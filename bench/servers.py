@@ -33,12 +33,11 @@ def worker(where, slots, queue):
     """This worker, as a user starts it; yields when rq sees all its slots."""
     settings = {
         "redis.url": where["redis_url"],
+        "postgres.url": where["postgres_url"],
         "worker.slots": slots,
         "worker.queues": queue,
         "worker.name": "bench",
     }
-    if "postgres_url" in where:
-        settings["postgres.url"] = where["postgres_url"]
     command = [LAUNCHER, "run"]
     for name, value in settings.items():
         command += ["--set", f"{name}={value}"]

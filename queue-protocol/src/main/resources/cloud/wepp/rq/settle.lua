@@ -25,10 +25,10 @@ local function release()
   end
 end
 
-local function event(name)
+local function event(name, status)
   redis.call('XADD', KEYS[3], '*', 'event', name, 'job', id, 'queue', queue, 'claim', claim,
     'execution', execution, 'worker', worker, 'at', iso, 'function', ARGV[14], 'run', ARGV[15],
-    'detail', ARGV[16])
+    'detail', ARGV[16], 'status', status or name)
 end
 
 local held = redis.call('HMGET', job, 'claim', 'settled', 'status', 'dependency_ids', 'dependency_id')
@@ -162,10 +162,10 @@ elseif kind == 'retry' then
     redis.call('HSET', job, 'status', 'queued', 'enqueued_at', iso)
     push(queue, id, redis.call('HGET', job, 'enqueue_at_front_on_retry') == '1')
   end
-  event('retried')
+  event('retried', interval > 0 and 'scheduled' or 'queued')
 else
   redis.call('HSET', job, 'status', 'queued', 'started_at', '', 'settled', claim)
   push(queue, id, true)
-  event('requeued')
+  event('requeued', 'queued')
 end
 return 'settled'

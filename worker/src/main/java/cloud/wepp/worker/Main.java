@@ -9,6 +9,9 @@ import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.InvalidConfig;
 import cloud.wepp.worker.config.WorkerConfig;
+import cloud.wepp.worker.ledger.History;
+import cloud.wepp.worker.ledger.LedgerStore;
+import cloud.wepp.worker.ledger.LedgerUnavailable;
 import java.io.PrintWriter;
 import java.math.BigInteger;
 import java.nio.file.Path;
@@ -37,7 +40,7 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     version = "rq-worker " + Main.VERSION,
     description = "Runs WEPPcloud's rq jobs: WEPP natively, every state change kept in Postgres.",
-    subcommands = {Main.Run.class, Main.Enqueue.class, Main.Settings.class})
+    subcommands = {Main.Run.class, Main.Enqueue.class, Main.HistoryOf.class, Main.Settings.class})
 public final class Main {
   static final String VERSION = "0.1.0";
 
@@ -62,6 +65,10 @@ public final class Main {
               yield CommandLine.ExitCode.USAGE;
             }
             case QueueUnavailable unavailable -> {
+              err.println("rq-worker: " + unavailable.getMessage());
+              yield UNREACHABLE;
+            }
+            case LedgerUnavailable unavailable -> {
               err.println("rq-worker: " + unavailable.getMessage());
               yield UNREACHABLE;
             }
@@ -191,6 +198,31 @@ public final class Main {
       call.args().forEach(arg -> shown.add(PyRepr.of(arg)));
       call.kwargs().forEach((name, arg) -> shown.add(name + "=" + PyRepr.of(arg)));
       return call.function() + "(" + String.join(", ", shown) + ")";
+    }
+  }
+
+  @Command(
+      name = "history",
+      mixinStandardHelpOptions = true,
+      description = "Prints what Postgres knows of jobs that have run.")
+  static final class HistoryOf implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Option(names = "--run", paramLabel = "RUNID", description = "only jobs of this WEPPcloud run")
+    private @Nullable String run;
+
+    @Option(names = "--job", paramLabel = "ID", description = "only this job, with its events")
+    private @Nullable String job;
+
+    @Option(names = "--limit", defaultValue = "50", description = "default: ${DEFAULT-VALUE}")
+    private int limit;
+
+    @Override
+    public Integer call() throws Exception {
+      try (LedgerStore store = Worker.history(configured.read())) {
+        new History(store).print(System.out, run, job, limit);
+      }
+      return 0;
     }
   }
 

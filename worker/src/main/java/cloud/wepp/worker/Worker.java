@@ -1,6 +1,8 @@
 package cloud.wepp.worker;
 
 import cloud.wepp.rq.Commands;
+import cloud.wepp.rq.Event;
+import cloud.wepp.rq.EventStream;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
@@ -10,6 +12,10 @@ import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.ledger.Ledger;
+import cloud.wepp.worker.ledger.LedgerStore;
+import cloud.wepp.worker.ledger.LedgerUnavailable;
+import cloud.wepp.worker.ledger.PostgresAccess;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
 import cloud.wepp.worker.wepp.RunFolders;
@@ -41,6 +47,8 @@ public final class Worker implements AutoCloseable {
   private final RedisAccess redis;
   private final JobQueue jobs;
   private final WeppcloudRedis weppcloud;
+  private final LedgerStore history;
+  private final Ledger ledger;
   private final ProcessRunner processes;
   private final RunningJobs running;
   private final Heartbeat heartbeat;
@@ -59,6 +67,28 @@ public final class Worker implements AutoCloseable {
     registration = registration(config);
     redis = redis(config);
     jobs = untilReachable(config.redis().startWait(), () -> queue(config, redis, clock));
+    history = history(config);
+    untilReachable(
+        config.postgres().startWait(),
+        () -> {
+          history.migrate();
+          return history;
+        });
+    ledger =
+        new Ledger(
+            new EventStream(
+                redis, config.redis().keyPrefix(), "ledger", registration.workers().getFirst()),
+            history,
+            Ledger.Timing.USUAL,
+            new Ledger.Listener() {
+              @Override
+              public void kept(List<Event> events) {
+                listeners.forEach(listener -> listener.recorded(events));
+              }
+
+              @Override
+              public void stalled(String why) {} // the ledger has logged it
+            });
     weppcloud =
         new WeppcloudRedis(redis, config.redis().statusDatabase(), config.redis().prepDatabase());
     processes = ProcessRunner.start();
@@ -96,6 +126,7 @@ public final class Worker implements AutoCloseable {
    *
    * @param more functions beside the worker's own, by dotted name
    * @throws QueueUnavailable if Redis cannot be reached in the time that the configuration allows
+   * @throws LedgerUnavailable the same of Postgres
    */
   public static Worker start(
       WorkerConfig config,
@@ -109,6 +140,7 @@ public final class Worker implements AutoCloseable {
 
   private void start() {
     jobs.register(registration.workers(), registration.queues(), registration.info());
+    ledger.start();
     heartbeat.start(config.timing().heartbeat());
     intake.start();
     slots.forEach(Thread::start);
@@ -180,6 +212,13 @@ public final class Worker implements AutoCloseable {
         clock);
   }
 
+  static LedgerStore history(WorkerConfig config) {
+    WorkerConfig.Postgres to = config.postgres();
+    return new LedgerStore(
+        new PostgresAccess(
+            to.url(), to.user().orElse(null), to.password().map(Secret::reveal).orElse(null)));
+  }
+
   /** Tries again for a while: at a start of everything the servers may be the last to be up. */
   private static <T> T untilReachable(Duration longest, Supplier<T> open) {
     long deadline = System.nanoTime() + longest.toNanos();
@@ -187,7 +226,7 @@ public final class Worker implements AutoCloseable {
     while (true) {
       try {
         return open.get();
-      } catch (QueueUnavailable e) {
+      } catch (QueueUnavailable | LedgerUnavailable e) {
         if (System.nanoTime() >= deadline) {
           throw e;
         }
@@ -233,6 +272,8 @@ public final class Worker implements AutoCloseable {
       LOG.warn("{}; rq forgets these workers when their records expire.", e.getMessage());
     }
     processes.close();
+    ledger.close();
+    history.close();
     weppcloud.close();
     jobs.close();
     redis.close();

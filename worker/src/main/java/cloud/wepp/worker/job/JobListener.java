@@ -1,9 +1,11 @@
 package cloud.wepp.worker.job;
 
 import cloud.wepp.rq.Claim;
+import cloud.wepp.rq.Event;
 import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.Settlement;
 import java.time.Duration;
+import java.util.List;
 
 /**
  * Told of each step of each job, on the thread that makes it. Must not block and must not throw.
@@ -20,6 +22,9 @@ public interface JobListener {
    * @param late how long after its time the heartbeat began
    */
   default void heartbeat(Duration late) {}
+
+  /** These events are in Postgres now. */
+  default void recorded(List<Event> events) {}
 
   /** How many jobs in a queue this worker cannot run, told when the number changes. */
   default void foreign(String queue, int count) {}

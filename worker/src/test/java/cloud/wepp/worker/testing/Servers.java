@@ -25,13 +25,15 @@ public final class Servers {
     Path bin = StandIn.install(folder.resolve("bin"));
     SampleWatershed.layOut(runs.resolve("sa/sample"));
     SampleRuns.watershed7(runs.resolve("wa/watershed-7"));
-    try (RedisServer redis = RedisServer.start()) {
+    try (RedisServer redis = RedisServer.start();
+        PostgresServer postgres = PostgresServer.start()) {
       System.out.println(
           JsonMapper.builder()
               .build()
               .writeValueAsString(
                   Map.of(
                       "redis_url", redis.url(),
+                      "postgres_url", postgres.url(),
                       "wepp_bin", bin.toString(),
                       "runs", runs.toString())));
       System.in.transferTo(OutputStream.nullOutputStream());
