@@ -123,9 +123,7 @@ class ArchitectureTest {
     holds(
         noClasses()
             .that()
-            .doNotHaveSimpleName("Main")
-            .and()
-            .doNotHaveSimpleName("Guard")
+            .doNotBelongToAnyOf(Main.class)
             .should()
             .callMethod(System.class, "exit", int.class)
             .orShould()

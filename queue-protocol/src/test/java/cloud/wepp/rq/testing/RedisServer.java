@@ -1,5 +1,9 @@
 package cloud.wepp.rq.testing;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.BufferedInputStream;
+import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
@@ -7,6 +11,7 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
@@ -107,15 +112,59 @@ public final class RedisServer implements AutoCloseable {
     }
   }
 
+  /** Sends one command and returns the answer, its parts one a line; an error throws. */
+  public String ask(String... words) {
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+      socket.setSoTimeout(10_000);
+      StringBuilder command = new StringBuilder("*" + words.length + "\r\n");
+      for (String word : words) {
+        command.append('$').append(word.getBytes(UTF_8).length).append("\r\n");
+        command.append(word).append("\r\n");
+      }
+      socket.getOutputStream().write(command.toString().getBytes(UTF_8));
+      return answer(new DataInputStream(new BufferedInputStream(socket.getInputStream())));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static String answer(DataInputStream in) throws IOException {
+    StringBuilder line = new StringBuilder();
+    for (int c = in.read(); c != '\r' && c >= 0; c = in.read()) {
+      line.append((char) c);
+    }
+    in.readByte(); // the line feed
+    String rest = line.substring(1);
+    return switch (line.charAt(0)) {
+      case '-' -> throw new IOException("Redis answers " + rest);
+      case '$' -> text(in, Integer.parseInt(rest));
+      case '*' -> {
+        List<String> parts = new ArrayList<>();
+        for (int left = Integer.parseInt(rest); left > 0; left--) {
+          parts.add(answer(in));
+        }
+        yield String.join("\n", parts);
+      }
+      default -> rest;
+    };
+  }
+
+  private static String text(DataInputStream in, int length) throws IOException {
+    if (length < 0) {
+      return "";
+    }
+    byte[] text = in.readNBytes(length);
+    in.skipNBytes(2);
+    return new String(text, UTF_8);
+  }
+
   /** A server that listens answers PING; one that has ended says why in its log. */
   private void awaitReady(Path log) throws IOException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
     while (process.isAlive() && System.nanoTime() < deadline) {
       try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
         socket.setSoTimeout(2000);
-        socket
-            .getOutputStream()
-            .write("PING\r\n".getBytes(java.nio.charset.StandardCharsets.US_ASCII));
+        socket.getOutputStream().write("PING\r\n".getBytes(UTF_8));
         if (socket.getInputStream().read() == '+') {
           return;
         }

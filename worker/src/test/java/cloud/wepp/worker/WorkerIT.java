@@ -1,0 +1,293 @@
+package cloud.wepp.worker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import cloud.wepp.rq.Call;
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.MalformedJob;
+import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.ResultCodec;
+import cloud.wepp.rq.Settlement;
+import cloud.wepp.rq.pickle.PyValue;
+import cloud.wepp.rq.testing.RedisServer;
+import cloud.wepp.worker.config.ConfigReader;
+import cloud.wepp.worker.config.InvalidConfig;
+import cloud.wepp.worker.config.WorkerConfig;
+import cloud.wepp.worker.job.JobHandler;
+import cloud.wepp.worker.job.JobOutcome;
+import cloud.wepp.worker.process.ProcessRunner;
+import cloud.wepp.worker.process.ProcessSpec;
+import cloud.wepp.worker.process.SpawnFailed;
+import cloud.wepp.worker.testing.PostgresServer;
+import cloud.wepp.worker.testing.RecordingListener;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The whole worker between a real Redis and a real Postgres. */
+class WorkerIT {
+  private static final String NOOP = "cloud.wepp.noop";
+
+  private static RedisServer redis;
+  private static PostgresServer postgres;
+  private static RedisAccess access;
+  private static JobQueue client;
+
+  private final RecordingListener listener = new RecordingListener();
+  private final List<AutoCloseable> open = new ArrayList<>();
+
+  @BeforeAll
+  static void servers() {
+    redis = RedisServer.start();
+    postgres = PostgresServer.start();
+    access = new RedisAccess(redis.url(), null, -1);
+    client =
+        new JobQueue(
+            access,
+            "rq",
+            new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 1_000_000),
+            InstantSource.system());
+  }
+
+  @AfterAll
+  static void stopServers() {
+    client.close();
+    access.close();
+    postgres.close();
+    redis.close();
+  }
+
+  @BeforeEach
+  void empty() {
+    redis.ask("FLUSHALL");
+  }
+
+  @AfterEach
+  void closeAll() throws Exception {
+    for (AutoCloseable one : open.reversed()) {
+      one.close();
+    }
+  }
+
+  private Worker worker(Map<String, JobHandler> functions, String... sets) throws InvalidConfig {
+    List<String> all =
+        new ArrayList<>(List.of("redis.url=" + redis.url(), "postgres.url=" + postgres.url()));
+    all.addAll(List.of(sets));
+    WorkerConfig config = ConfigReader.read(null, Map.of(), all).config();
+    Worker worker = Worker.start(config, functions, List.of(listener), InstantSource.system());
+    open.add(worker);
+    return worker;
+  }
+
+  private static String enqueue(String function, PyValue... args) {
+    Call call = new Call(function, List.of(args), Map.of());
+    return client.enqueue("default", call.write(), function + "()", Duration.ofMinutes(3));
+  }
+
+  private static String field(String job, String field) {
+    return redis.ask("HGET", "rq:job:" + job, field);
+  }
+
+  @Test
+  void runsAJobFromQueueToHistory() throws Exception {
+    worker(Map.of());
+    String job = enqueue(NOOP);
+    assertThat(listener.awaitEnd(job)).isInstanceOf(Settlement.Finish.class);
+    assertThat(listener.awaitRecorded(job, "finished").text("function")).isEqualTo(NOOP);
+    assertThat(field(job, "status")).isEqualTo("finished");
+    assertThat(redis.ask("ZCARD", "rq:finished:default")).isEqualTo("1");
+    assertThat(redis.ask("ZCARD", "rq:wip:default")).isEqualTo("0");
+    assertThat(redis.ask("ZCARD", "rq:wepp:leases")).isEqualTo("0");
+  }
+
+  @Test
+  void leavesAForeignFunctionInPlaceAndTakesWhatIsBehindIt() throws Exception {
+    String before = enqueue(NOOP);
+    String foreign = enqueue("os.getpid");
+    String behind = enqueue(NOOP);
+    worker(Map.of());
+    listener.awaitEnd(before);
+    listener.awaitEnd(behind);
+    assertThat(listener.await(RecordingListener.Foreign.class, 1, told -> true))
+        .containsExactly(new RecordingListener.Foreign("default", 1));
+    assertThat(redis.ask("LRANGE", "rq:queue:default", "0", "-1")).isEqualTo(foreign);
+    assertThat(field(foreign, "status")).isEqualTo("queued");
+    String later = enqueue(NOOP);
+    assertThat(listener.awaitEnd(later)).isInstanceOf(Settlement.Finish.class);
+  }
+
+  @Test
+  void waitsAtAForeignHeadWithFewCommandsAndNoPeek() throws Exception {
+    enqueue("os.getpid");
+    worker(Map.of(), "timing.heartbeat=2s");
+    listener.await(RecordingListener.Foreign.class, 1, told -> true);
+    int seen = (int) listener.count(RecordingListener.Beat.class);
+    listener.await(RecordingListener.Beat.class, seen + 1, told -> true);
+    long commands = statistic("total_commands_processed");
+    String peeks = redis.ask("INFO", "commandstats");
+    listener.await(RecordingListener.Beat.class, seen + 4, told -> true);
+    assertThat(statistic("total_commands_processed") - commands)
+        .as("commands in six seconds")
+        .isLessThanOrEqualTo(6 * 20);
+    assertThat(peeksIn(redis.ask("INFO", "commandstats"))).isEqualTo(peeksIn(peeks));
+  }
+
+  private static long statistic(String name) {
+    return redis
+        .ask("INFO", "stats")
+        .lines()
+        .filter(line -> line.startsWith(name + ":"))
+        .mapToLong(line -> Long.parseLong(line.substring(name.length() + 1).strip()))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  private static List<String> peeksIn(String statistics) {
+    return statistics
+        .lines()
+        .filter(line -> line.startsWith("cmdstat_blmove"))
+        .map(line -> line.replaceAll(",.*", ""))
+        .toList();
+  }
+
+  @Test
+  void aCallThatNobodyCanReadFailsAndLaterJobsRun() throws Exception {
+    redis.ask("HSET", "rq:job:bad", "data", "no pickle", "origin", "default", "status", "queued");
+    redis.ask("RPUSH", "rq:queue:default", "bad");
+    String good = enqueue(NOOP);
+    worker(Map.of());
+    assertThat(traceback(listener.awaitEnd("bad")))
+        .contains("rq.exceptions.DeserializationError: job bad: its call cannot be read");
+    assertThat(listener.awaitEnd(good)).isInstanceOf(Settlement.Finish.class);
+  }
+
+  private static String traceback(Settlement settlement) throws MalformedJob {
+    return ResultCodec.traceback(((Settlement.Fail) settlement).excString());
+  }
+
+  @Test
+  void aBugInAHandlerFailsItsJobOnly() throws Exception {
+    JobHandler buggy =
+        (call, context) -> {
+          throw new IllegalStateException("a bug");
+        };
+    worker(Map.of("test.buggy", buggy), "worker.slots=1");
+    assertThat(traceback(listener.awaitEnd(enqueue("test.buggy")))).contains("a bug");
+    assertThat(listener.awaitEnd(enqueue(NOOP))).isInstanceOf(Settlement.Finish.class);
+  }
+
+  @Test
+  void goesOnWithoutPostgresAndRecordsAfterwards() throws Exception {
+    worker(Map.of());
+    listener.awaitRecorded(enqueue(NOOP), "finished");
+    postgres.stop();
+    String job = enqueue(NOOP);
+    try {
+      assertThat(listener.awaitEnd(job)).isInstanceOf(Settlement.Finish.class);
+      assertThat(field(job, "status")).isEqualTo("finished");
+    } finally {
+      postgres.resume();
+    }
+    listener.awaitRecorded(job, "finished");
+  }
+
+  @Test
+  void givesARunningJobBackWhenItMustLeave() throws Exception {
+    JobHandler endless =
+        (call, context) -> {
+          context.pause(Duration.ofHours(1));
+          return new JobOutcome.Succeeded(PyValue.None.NONE);
+        };
+    Worker worker = worker(Map.of("test.endless", endless), "timing.drain=0s");
+    String job = enqueue("test.endless");
+    listener.await(RecordingListener.Started.class, 1, told -> told.job().equals(job));
+    worker.close();
+    open.remove(worker);
+    assertThat(listener.awaitEnd(job)).isInstanceOf(Settlement.GiveBack.class);
+    assertThat(redis.ask("LRANGE", "rq:queue:default", "0", "-1")).isEqualTo(job);
+    assertThat(field(job, "status")).isEqualTo("queued");
+    assertThat(redis.ask("SCARD", "rq:workers")).isEqualTo("0");
+  }
+
+  @Test
+  void registersAgainWhenRedisHasForgottenIt() throws Exception {
+    worker(Map.of(), "timing.heartbeat=200ms", "worker.slots=1");
+    String worker = redis.ask("SMEMBERS", "rq:workers");
+    redis.ask("FLUSHALL");
+    int seen = (int) listener.count(RecordingListener.Beat.class);
+    listener.await(RecordingListener.Beat.class, seen + 2, told -> true);
+    assertThat(redis.ask("SMEMBERS", "rq:workers")).isEqualTo(worker);
+    assertThat(redis.ask("HEXISTS", worker, "birth")).isEqualTo("1");
+    assertThat(listener.awaitEnd(enqueue(NOOP))).isInstanceOf(Settlement.Finish.class);
+  }
+
+  /** Design: slots are platform threads, because a hung open pins whatever carries it. */
+  @Test
+  void noHeartbeatIsLateWhileAllSlotsHang(@TempDir Path folder) throws Exception {
+    int slots = 4 * Runtime.getRuntime().availableProcessors();
+    ProcessRunner processes = ProcessRunner.start();
+    open.add(processes);
+    Path fifo = folder.resolve("hung");
+    assertThat(new ProcessBuilder("mkfifo", fifo.toString()).start().waitFor()).isZero();
+    JobHandler hungOpen =
+        (call, context) -> {
+          try (InputStream in = Files.newInputStream(fifo)) {
+            return new JobOutcome.Succeeded(PyValue.of(in.read()));
+          } catch (IOException e) {
+            return new JobOutcome.Failed(e.toString());
+          }
+        };
+    JobHandler longRun =
+        (call, context) -> {
+          try {
+            processes.run(
+                new ProcessSpec(
+                    List.of("/bin/sleep", "1000"),
+                    folder,
+                    null,
+                    folder.resolve(context.jobId()),
+                    Map.of(ProcessRunner.CLAIM_VARIABLE, context.claimId()),
+                    null,
+                    Duration.ofSeconds(1)));
+            return new JobOutcome.Succeeded(PyValue.None.NONE);
+          } catch (SpawnFailed e) {
+            return new JobOutcome.Failed(e.toString());
+          }
+        };
+    worker(
+        Map.of("test.hung_open", hungOpen, "test.long_run", longRun),
+        "worker.slots=" + slots,
+        "timing.heartbeat=1s",
+        "timing.drain=0s");
+    for (int i = 0; i < slots / 2; i++) {
+      enqueue("test.hung_open");
+      enqueue("test.long_run");
+    }
+    listener.await(RecordingListener.Started.class, slots, told -> true);
+    int seen = (int) listener.count(RecordingListener.Beat.class);
+    List<RecordingListener.Beat> beats =
+        listener.await(RecordingListener.Beat.class, seen + 6, told -> true);
+    assertThat(beats.subList(seen, seen + 6))
+        .allMatch(beat -> beat.late().compareTo(Duration.ofSeconds(1)) < 0);
+    long now = Long.parseLong(redis.ask("TIME").lines().findFirst().orElseThrow()) * 1000;
+    assertThat(redis.ask("ZCOUNT", "rq:wepp:leases", Long.toString(now + 15_000), "+inf"))
+        .as("leases that hold for 15 s more")
+        .isEqualTo(Integer.toString(slots));
+    try (OutputStream writer = Files.newOutputStream(fifo)) { // lets the hung opens go
+      writer.write(new byte[slots]);
+    }
+  }
+}
