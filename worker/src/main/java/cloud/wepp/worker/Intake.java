@@ -253,7 +253,7 @@ final class Intake implements AutoCloseable {
       reported = others;
       if (others > 0) {
         LOG.warn(
-            "Queue {} holds {} jobs that this worker cannot run. They stay in place for other"
+            "Queue {}: this worker cannot run {} of the waiting jobs. They stay in place for other"
                 + " workers.",
             queue,
             others);
