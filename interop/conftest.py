@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from rq import Queue
+from rq.command import send_kill_horse_command
 from rq.suspension import resume
 
 import harness
@@ -35,12 +36,14 @@ def redis(servers):
 
 
 @pytest.fixture
-def queue(redis, worker):
-    """The queue `default`, which the worker serves. What a failed test leaves there is removed."""
+def queue(redis, worker, new_run):
+    """The queue `default`, which the worker serves. What a failed test leaves is removed, before its run folders."""
     yield Queue("default", connection=redis)
-    resume(redis)
     for name in ("default", "other", "elsewhere"):
         Queue(name, connection=redis).empty()
+    for slot in worker.slots():
+        send_kill_horse_command(redis, slot.name)
+    resume(redis)
     harness.until(redis, "the worker is idle after the test", worker.idle)
 
 
