@@ -146,9 +146,6 @@ public final class JobQueue implements AutoCloseable {
           case Settlement.GiveBack g -> new Writing("giveback", Duration.ZERO, "", Duration.ZERO);
           case Settlement.Leave l -> new Writing("leave", Duration.ZERO, "", Duration.ZERO);
         };
-    if (w.kind().equals("leave")) {
-      return Settled.LOST;
-    }
     byte[] answer =
         call(
             "settle job " + claim.job().id(),
@@ -370,12 +367,13 @@ public final class JobQueue implements AutoCloseable {
   }
 
   /**
-   * The queue's length and head, which together tell whether it is worth reading again.
+   * The queue's length and both ends, which together tell whether it is worth reading again: new
+   * ids come in at an end.
    *
    * @param paused whether no job may be taken now: workers are suspended, or too many events wait
    *     for the ledger
    */
-  public record Look(long length, String head, boolean paused) {}
+  public record Look(long length, String head, String tail, boolean paused) {}
 
   /** Looks at a queue without changing it. */
   public Look look(String queue) {
@@ -385,16 +383,22 @@ public final class JobQueue implements AutoCloseable {
           var async = connection.async();
           RedisFuture<Long> length = async.llen(keys.queue(queue));
           RedisFuture<byte[]> head = async.lindex(keys.queue(queue), 0);
+          RedisFuture<byte[]> tail = async.lindex(keys.queue(queue), -1);
           RedisFuture<Long> suspended = async.exists(keys.suspended());
           RedisFuture<Long> events = async.xlen(keys.events());
-          awaitAll(List.of(length, head, suspended, events));
-          byte @Nullable [] id = head.toCompletableFuture().join();
+          awaitAll(List.of(length, head, tail, suspended, events));
           return new Look(
               length.toCompletableFuture().join(),
-              id == null ? "" : text(id),
+              idOf(head),
+              idOf(tail),
               suspended.toCompletableFuture().join() == 1
                   || events.toCompletableFuture().join() >= timing.mostEvents());
         });
+  }
+
+  private static String idOf(RedisFuture<byte[]> answered) {
+    byte @Nullable [] id = answered.toCompletableFuture().join();
+    return id == null ? "" : text(id);
   }
 
   /** Waits for a queue to have a head. Has a connection of its own, because it blocks. */

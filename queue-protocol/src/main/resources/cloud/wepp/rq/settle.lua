@@ -1,7 +1,7 @@
 -- Ends a claim: status, result, registries, dependents, counters and the event, or nothing at all.
 -- KEYS  1 job  2 leases  3 events
 -- ARGV  1 prefix  2 job id  3 queue (origin)  4 worker  5 claim  6 execution  7 now, ISO
---       8 started, epoch  9 ended, epoch  10 kind: finish | fail | stop | retry | giveback
+--       8 started, epoch  9 ended, epoch  10 kind: finish | fail | stop | retry | giveback | leave
 --       11 ttl in seconds (-1 keep)  12 payload: return_value or exc_string, '' for none
 --       13 seconds until a retry  14 function  15 run id  16 detail as JSON
 -- Returns 'settled', 'canceled' (the job stays canceled) or 'lost' (the claim is gone; nothing was written).
@@ -46,6 +46,7 @@ if held[1] ~= claim then
   if not held[3] then redis.call('ZREM', prefix .. ':wip:' .. queue, id) end
   return 'lost'
 end
+if kind == 'leave' then return 'lost' end
 
 redis.call('HDEL', job, 'claim')
 if held[3] == 'canceled' then

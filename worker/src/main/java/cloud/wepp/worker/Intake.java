@@ -130,6 +130,7 @@ final class Intake implements AutoCloseable {
     private final Thread thread;
     private final SequencedSet<String> ready = new LinkedHashSet<>(); // guarded by lock
     private boolean more; // whether the last read ended before the queue did; own thread
+    private long seen; // ids that the last read found, -1 if there were more; own thread
     private int reported; // foreign jobs when last told; own thread
     private final Map<String, Boolean> known = // own thread
         new LinkedHashMap<>() {
@@ -158,7 +159,9 @@ final class Intake implements AutoCloseable {
             }
             if (look.length() == 0) {
               boolean _ = peek.await();
-            } else {
+            } else if (look.paused() || seen < 0 || seen == look.length()) {
+              // Otherwise it changed while it was read: a job that was taken may be back (a retry),
+              // and then the queue looks as it did.
               awaitChange(look);
             }
           }
@@ -200,6 +203,7 @@ final class Intake implements AutoCloseable {
     private int fill() {
       int added = 0;
       int others = 0;
+      seen = 0;
       for (int page = 0; page < MOST_PAGES && added < PAGE; page++) {
         List<String> ids = jobs.ids(queue, page * PAGE, PAGE);
         learn(ids);
@@ -212,9 +216,13 @@ final class Intake implements AutoCloseable {
           }
         }
         added += offer(runnable);
+        seen += ids.size();
         if (ids.size() < PAGE) {
           break;
         }
+      }
+      if (seen == (long) PAGE * MOST_PAGES) {
+        seen = -1;
       }
       more = added >= PAGE;
       report(others);

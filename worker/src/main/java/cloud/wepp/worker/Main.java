@@ -131,6 +131,9 @@ public final class Main {
       mixinStandardHelpOptions = true,
       description = "Adds a job as rq's Queue.enqueue does, and prints its id.")
   static final class Enqueue implements Callable<Integer> {
+    /** Characters that rq shows of one value. */
+    private static final int SHOWN = 75;
+
     @Mixin private final Configured configured = new Configured();
 
     @Option(names = "--queue", defaultValue = "default", description = "default: ${DEFAULT-VALUE}")
@@ -192,12 +195,20 @@ public final class Main {
       };
     }
 
-    /** rq's default description: the call as Python would write it. */
+    /** rq's default description: the call as Python would write it, long values cut off. */
     private static String describe(Call call) {
       List<String> shown = new ArrayList<>();
-      call.args().forEach(arg -> shown.add(PyRepr.of(arg)));
-      call.kwargs().forEach((name, arg) -> shown.add(name + "=" + PyRepr.of(arg)));
+      call.args().forEach(arg -> shown.add(shown(arg)));
+      call.kwargs().entrySet().stream()
+          .map(entry -> entry.getKey() + "=" + shown(entry.getValue()))
+          .sorted()
+          .forEach(shown::add);
       return call.function() + "(" + String.join(", ", shown) + ")";
+    }
+
+    private static String shown(PyValue value) {
+      String shown = PyRepr.of(value);
+      return shown.length() > SHOWN ? shown.substring(0, SHOWN) + "..." : shown;
     }
   }
 

@@ -1,0 +1,87 @@
+"""Fixtures: one set of servers and one worker process for all tests."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+from rq import Queue
+from rq.command import send_kill_horse_command
+from rq.suspension import resume
+
+import harness
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory):
+    started = harness.Servers(tmp_path_factory.mktemp("servers"))
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def worker(servers, tmp_path_factory):
+    """Two slots that serve the queues default and other. It must end well, too."""
+    started = harness.JavaWorker(
+        servers, tmp_path_factory.mktemp("worker"), "java", worker__queues="default,other"
+    )
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def redis(servers):
+    """rq's database."""
+    return servers.connect(harness.RQ_DATABASE)
+
+
+@pytest.fixture
+def queue(redis, worker, new_run):
+    """The queue `default`, which the worker serves. What a failed test leaves is removed, before its run folders."""
+    yield Queue("default", connection=redis)
+    for name in ("default", "other", "elsewhere"):
+        Queue(name, connection=redis).empty()
+    for slot in worker.slots():
+        send_kill_horse_command(redis, slot.name)
+    resume(redis)
+    harness.until(redis, "the worker is idle after the test", worker.idle)
+
+
+@pytest.fixture
+def until(redis):
+    """Waits for a condition on rq's database."""
+    return lambda what, condition, timeout=30: harness.until(redis, what, condition, timeout)
+
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def new_run(servers):
+    """Makes run folders."""
+    made = []
+
+    def make():
+        made.append(harness.Run(servers, f"run-{next(NUMBERS)}"))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.close()
+
+
+@pytest.fixture
+def held_run(new_run):
+    """A run folder whose model with wepp_bin='held' runs until it is let go."""
+    run = new_run()
+    run.hold()
+    return run
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tells interop/run how many passed, failed and were skipped."""
+    file = os.environ.get("INTEROP_COUNTS")
+    if file:
+        count = {name: len(found) for name, found in terminalreporter.stats.items()}
+        failed = count.get("failed", 0) + count.get("error", 0)
+        Path(file).write_text(f"{count.get('passed', 0)} {failed} {count.get('skipped', 0)}\n")

@@ -1,0 +1,205 @@
+"""The servers, the worker and the run folders that the tests use. Waits on events only."""
+
+import contextlib
+import itertools
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from redis import Redis
+from rq import Worker
+
+HERE = Path(__file__).resolve().parent
+LAUNCHER = HERE.parent / "rq-worker"
+RQ = Path(sys.executable).with_name("rq")
+WEPP = "wepppy.rq.wepp_rq."
+
+# WEPPcloud's choice of databases: rq is in 9, RedisPrep hashes in 0, status channels in 2.
+RQ_DATABASE, PREP_DATABASE, STATUS_DATABASE = 9, 0, 2
+
+# A model that says when it runs, and goes on when it is let. A test that dies lets it go.
+HELD = """#!/bin/sh
+echo $$ > started
+read go < gate
+exec "$(dirname "$0")/wepp"
+"""
+
+
+class Servers:
+    """Redis, Postgres if the worker needs it, the stand-in model and sample runs."""
+
+    def __init__(self, folder):
+        with open(folder / "servers.log", "wb") as log:
+            self._process = subprocess.Popen(
+                [LAUNCHER, "servers", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+        ready, _, _ = select.select([self._process.stdout], [], [], 120)
+        line = self._process.stdout.readline() if ready else b""
+        if not line:
+            self.close()
+            raise RuntimeError("the servers did not start:\n" + (folder / "servers.log").read_text())
+        found = json.loads(line)
+        self._url = found["redis_url"]
+        self.postgres = found.get("postgres_url")
+        self.runs = Path(found["runs"])
+        self.bin = Path(found["wepp_bin"])
+        held = self.bin / "held"
+        held.write_text(HELD)
+        held.chmod(0o755)
+        self.connect(RQ_DATABASE).config_set("notify-keyspace-events", "KA")
+
+    def url(self, database):
+        return f"{self._url}/{database}"
+
+    def connect(self, database):
+        return Redis.from_url(self.url(database), socket_timeout=None)
+
+    def close(self):
+        self._process.stdin.close()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def until(connection, what, condition, timeout=30):
+    """Asks again after each change in the connection's database; returns the first true answer."""
+    database = connection.connection_pool.connection_kwargs["db"]
+    deadline = time.monotonic() + timeout
+    with connection.pubsub() as changes:
+        changes.psubscribe(f"__keyspace@{database}__:*")
+        while True:
+            # The first message says that the subscription holds: no change after it is missed.
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise AssertionError(f"{what}: not within {timeout} s")
+            changes.get_message(timeout=left)
+            while changes.get_message(timeout=0):
+                pass
+            answer = condition()
+            if answer:
+                return answer
+
+
+def set_all(settings):
+    return itertools.chain.from_iterable(("--set", f"{key}={value}") for key, value in settings.items())
+
+
+class JavaWorker:
+    """One `rq-worker run` process."""
+
+    def __init__(self, servers, folder, name, database=RQ_DATABASE, slots=2, **settings):
+        self.name = name
+        self.redis = servers.connect(database)
+        given = {
+            "redis.url": servers.url(database),
+            "worker.name": name,
+            "worker.slots": slots,
+            "wepp.bin-dir": servers.bin,
+            "wepp.runs": servers.runs,
+            "wepp.input-wait": "1s",
+            "timing.heartbeat": "1s",
+            "timing.grace": "1s",
+        }
+        if servers.postgres:
+            given["postgres.url"] = servers.postgres
+        given.update({key.replace("__", ".").replace("_", "-"): value for key, value in settings.items()})
+        self._log = folder / f"{name}.log"
+        with open(self._log, "wb") as log:
+            self.process = subprocess.Popen(
+                [LAUNCHER, "run", *set_all(given)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        try:
+            until(self.redis, f"worker {name} registers", lambda: len(self.slots()) == slots, 60)
+        except AssertionError as e:
+            self.stop()
+            raise RuntimeError(f"{e}\n{self._log.read_text()}") from e
+
+    def slots(self):
+        """Its slots as rq sees them."""
+        return [w for w in Worker.all(connection=self.redis) if w.name.startswith(self.name + "-")]
+
+    def idle(self):
+        return all(w.get_state() == "idle" for w in self.slots())
+
+    def stop(self):
+        """SIGTERM. Returns the exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+class Run:
+    """A run folder of a test's own."""
+
+    def __init__(self, servers, name):
+        self.id = name
+        self.folder = servers.runs / name[:2] / name
+        shutil.copytree(servers.runs / "sa" / "sample", self.folder)
+        self.inputs = self.folder / "wepp" / "runs"
+        self._fifos = {}
+
+    def spoil(self, hillslope=1):
+        """Takes away the end of a .run file: the model asks and gets no answer."""
+        file = self.inputs / f"p{hillslope}.run"
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text("".join(lines[: len(lines) // 2]))
+        return lines
+
+    def repair(self, lines, hillslope=1):
+        (self.inputs / f"p{hillslope}.run").write_text("".join(lines))
+
+    def hold(self):
+        """From now on `wepp_bin='held'` waits for go()."""
+        for name in ("started", "gate"):
+            os.mkfifo(self.inputs / name)
+            self._fifos[name] = os.open(self.inputs / name, os.O_RDWR)
+
+    def started(self):
+        """The process id of the next held model that runs."""
+        ready, _, _ = select.select([self._fifos["started"]], [], [], 30)
+        assert ready, "the model was not started within 30 s"
+        return int(os.read(self._fifos["started"], 100))
+
+    def go(self):
+        os.write(self._fifos["gate"], b"go\n")
+
+    def close(self):
+        for fifo in self._fifos.values():
+            os.close(fifo)
+
+
+def alive(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def python_worker(url, *queues):
+    """rq's own worker of this version runs what it finds, and ends."""
+    done = subprocess.run(
+        [RQ, "worker", "--burst", "-u", url, *queues], env=python_environment(), capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def python_environment():
+    return {**os.environ, "PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def launcher(*arguments):
+    """What one command of rq-worker prints."""
+    done = subprocess.run([LAUNCHER, *arguments], capture_output=True, timeout=60, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
