@@ -38,12 +38,10 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "rq-worker",
     mixinStandardHelpOptions = true,
-    version = "rq-worker " + Main.VERSION,
+    version = "rq-worker " + Worker.VERSION,
     description = "Runs WEPPcloud's rq jobs: WEPP natively, every state change kept in Postgres.",
     subcommands = {Main.Run.class, Main.Enqueue.class, Main.HistoryOf.class, Main.Settings.class})
 public final class Main {
-  static final String VERSION = "0.1.0";
-
   /** EX_TEMPFAIL of sysexits.h: try again later. */
   private static final int UNREACHABLE = 75;
 

@@ -40,6 +40,9 @@ import org.slf4j.LoggerFactory;
 
 /** The object graph, from top to bottom, and the order in which it starts and stops. */
 public final class Worker implements AutoCloseable {
+  /** What {@code rq info} and {@code --version} show. */
+  static final String VERSION = "0.1.0";
+
   private static final Logger LOG = LoggerFactory.getLogger(Worker.class);
 
   private final WorkerConfig config;
@@ -195,7 +198,7 @@ public final class Worker implements AutoCloseable {
             .mapToObj(n -> "%s-%s.%d".formatted(name, boot, n))
             .toList(),
         config.worker().queues(),
-        new JobQueue.WorkerInfo(ProcessHandle.current().pid(), hostname, address, Main.VERSION));
+        new JobQueue.WorkerInfo(ProcessHandle.current().pid(), hostname, address, VERSION));
   }
 
   static RedisAccess redis(WorkerConfig config) {

@@ -1,5 +1,8 @@
 package cloud.wepp.worker.process;
 
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -10,8 +13,8 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
 
 /**
- * Runs {@code /bin/true} so many times, so many at a time, with guard and accounting; prints the
- * seconds.
+ * Runs {@code /bin/true} so many times, so many at a time, with guard and accounting, once for each
+ * line of standard input; prints the seconds that each took.
  */
 public final class SpawnBench {
   private SpawnBench() {}
@@ -21,11 +24,15 @@ public final class SpawnBench {
     int parallel = Integer.parseInt(args[1]);
     Path folder = Files.createTempDirectory("spawn-bench");
     try (ProcessRunner runner = ProcessRunner.start();
-        var threads = Executors.newFixedThreadPool(parallel)) {
+        var threads = Executors.newFixedThreadPool(parallel);
+        BufferedReader lines =
+            new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8))) {
       double warmUp = seconds(runner, threads::invokeAll, folder, count, parallel);
-      double measured = seconds(runner, threads::invokeAll, folder, count, parallel);
       System.err.printf("warm-up %.3f s%n", warmUp);
-      System.out.printf("%.4f%n", measured);
+      while (lines.readLine() != null) {
+        System.out.println(seconds(runner, threads::invokeAll, folder, count, parallel));
+        System.out.flush();
+      }
     }
   }
 
@@ -50,7 +57,7 @@ public final class SpawnBench {
                   folder,
                   null,
                   output,
-                  Map.of("RQ_WORKER_CLAIM", "bench"),
+                  Map.of(ProcessRunner.CLAIM_VARIABLE, "bench"),
                   Duration.ofMinutes(1),
                   Duration.ofSeconds(1));
           failed += runner.run(spec).exit();
