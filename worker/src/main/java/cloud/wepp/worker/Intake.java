@@ -130,7 +130,7 @@ final class Intake implements AutoCloseable {
     private final Thread thread;
     private final SequencedSet<String> ready = new LinkedHashSet<>(); // guarded by lock
     private boolean more; // whether the last read ended before the queue did; own thread
-    private long seen; // ids that the last read found, -1 if there were more; own thread
+    private JobQueue.@Nullable Look read; // by the last read, if it reached the end; own thread
     private int reported; // foreign jobs when last told; own thread
     private final Map<String, Boolean> known = // own thread
         new LinkedHashMap<>() {
@@ -159,9 +159,9 @@ final class Intake implements AutoCloseable {
             }
             if (look.length() == 0) {
               boolean _ = peek.await();
-            } else if (look.paused() || seen < 0 || seen == look.length()) {
-              // Otherwise it changed while it was read: a job that was taken may be back (a retry),
-              // and then the queue looks as it did.
+            } else if (look.paused() || read == null || read.equals(look)) {
+              // Otherwise it changed before it was read, and may look as before again: a job that
+              // was taken comes back when it is tried again.
               awaitChange(look);
             }
           }
@@ -203,7 +203,10 @@ final class Intake implements AutoCloseable {
     private int fill() {
       int added = 0;
       int others = 0;
-      seen = 0;
+      long length = 0;
+      String head = "";
+      String tail = "";
+      read = null;
       for (int page = 0; page < MOST_PAGES && added < PAGE; page++) {
         List<String> ids = jobs.ids(queue, page * PAGE, PAGE);
         learn(ids);
@@ -216,13 +219,15 @@ final class Intake implements AutoCloseable {
           }
         }
         added += offer(runnable);
-        seen += ids.size();
+        if (!ids.isEmpty()) {
+          head = page == 0 ? ids.getFirst() : head;
+          tail = ids.getLast();
+          length += ids.size();
+        }
         if (ids.size() < PAGE) {
+          read = new JobQueue.Look(length, head, tail, false);
           break;
         }
-      }
-      if (seen == (long) PAGE * MOST_PAGES) {
-        seen = -1;
       }
       more = added >= PAGE;
       report(others);
