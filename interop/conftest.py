@@ -78,6 +78,19 @@ def held_run(new_run):
     return run
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(owner, name): only for an rq that has this")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What a version of rq does not have is no case for it, and so is not skipped either."""
+    needs = {item: item.get_closest_marker("needs") for item in items}
+    absent = [item for item, need in needs.items() if need and not hasattr(*need.args)]
+    if absent:
+        config.hook.pytest_deselected(items=absent)
+        items[:] = [item for item in items if item not in absent]
+
+
 def pytest_terminal_summary(terminalreporter):
     """Tells interop/run how many passed, failed and were skipped."""
     file = os.environ.get("INTEROP_COUNTS")

@@ -82,7 +82,7 @@ def test_busy_worker(queue, redis, worker, until, held_run):
     assert slot.total_working_time > 0
 
 
-@pytest.mark.skipif(not hasattr(Job, "get_executions"), reason="this rq has no executions")
+@pytest.mark.needs(Job, "get_executions")
 def test_executions(queue, held_run):
     job, _ = hold(queue, held_run)
 
@@ -128,7 +128,7 @@ def test_stop_job(queue, redis, worker, held_run):
     assert sum(slot.failed_job_count for slot in worker.slots()) == failures + 1
 
 
-@pytest.mark.skipif(not hasattr(rq.command, "send_stop_execution_command"), reason="this rq cannot stop executions")
+@pytest.mark.needs(rq.command, "send_stop_execution_command")
 def test_stop_execution(queue, redis, held_run):
     job, pid = hold(queue, held_run)
 
