@@ -85,38 +85,47 @@ public final class JobQueue implements AutoCloseable {
   }
 
   /**
-   * Claims the first of {@code ids} that is still in the queue and waits to run, or the queue's
-   * head when none is given. Ids of jobs that are gone, canceled or done are dropped on the way,
-   * where rq would run them again.
+   * A wish to take a job. Its ids are made before Redis is asked, so that it can be asked again
+   * after a lost answer, and the job is still taken once.
+   *
+   * @param ids take the first of these that waits; the queue's head when there are none
+   */
+  public record Request(
+      String queue, String worker, List<String> ids, String claim, String execution, Instant at) {}
+
+  /** A new wish of a worker to take one of these jobs, or the head when none is named. */
+  public Request request(String queue, String worker, List<String> ids) {
+    return new Request(queue, worker, ids, newId(), newId(), clock.instant());
+  }
+
+  /**
+   * Claims a job that waits to run. Ids of jobs that are gone, canceled or done are dropped on the
+   * way, where rq would run them again.
    *
    * @return empty when nothing was taken: no such id, workers suspended, or too many events wait
    *     for the ledger
    */
-  public Optional<Claim> take(String queue, String worker, List<String> ids) {
-    String claim = newId();
-    String execution = newId();
-    Instant now = clock.instant();
+  public Optional<Claim> take(Request request) {
     List<byte[]> arguments =
         arguments(
             keys.prefix,
-            queue,
-            worker,
-            claim,
-            execution,
-            Wire.iso(now),
-            Wire.epoch(now),
+            request.queue(),
+            request.worker(),
+            request.claim(),
+            request.execution(),
+            Wire.iso(request.at()),
+            Wire.epoch(request.at()),
             Long.toString(timing.lease().toMillis()),
             Long.toString(timing.wip().toSeconds()),
             Long.toString(timing.mostEvents()));
-    ids.forEach(id -> arguments.add(bytes(id)));
-    String[] names = {keys.queue(queue), keys.leases(), keys.events()};
-    String what = "take from queue " + queue;
-    List<byte @Nullable []> taken;
-    try {
-      taken = call(what, take, ScriptOutputType.MULTI, names, arguments);
-    } catch (QueueUnavailable lostAnswer) { // the same claim again: a job is taken once
-      taken = call(what, take, ScriptOutputType.MULTI, names, arguments);
-    }
+    request.ids().forEach(id -> arguments.add(bytes(id)));
+    List<byte @Nullable []> taken =
+        call(
+            "take from queue " + request.queue(),
+            take,
+            ScriptOutputType.MULTI,
+            new String[] {keys.queue(request.queue()), keys.leases(), keys.events()},
+            arguments);
     if (taken == null || taken.isEmpty() || taken.getFirst() == null) {
       return Optional.empty();
     }
@@ -129,8 +138,10 @@ public final class JobQueue implements AutoCloseable {
       }
     }
     JobRecord job = new JobRecord(text(taken.getFirst()), Map.copyOf(fields));
-    String origin = job.origin().isEmpty() ? queue : job.origin();
-    return Optional.of(new Claim(claim, origin, execution, worker, now, job));
+    String origin = job.origin().isEmpty() ? request.queue() : job.origin();
+    return Optional.of(
+        new Claim(
+            request.claim(), origin, request.execution(), request.worker(), request.at(), job));
   }
 
   /** Ends a claim. May be repeated: the second time changes nothing and returns the same. */

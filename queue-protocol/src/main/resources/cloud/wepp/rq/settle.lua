@@ -11,18 +11,24 @@ local job = KEYS[1]
 local now = tonumber(redis.call('TIME')[1])
 local worker_key = prefix .. ':worker:' .. worker
 
-local known = redis.call('EXISTS', worker_key) == 1
+local counts = redis.call('HMGET', worker_key, 'birth', 'total_working_time')
 
-local function release()
+-- Takes this claim's own records away. Counts the job for the worker under the name, if there is one.
+local function release(counted)
   redis.call('DEL', prefix .. ':execution:' .. id .. ':' .. execution)
-  redis.call('ZREM', prefix .. ':wip:' .. queue, id, id .. ':' .. execution)
+  redis.call('ZREM', prefix .. ':wip:' .. queue, id)
   redis.call('ZREM', prefix .. ':executions:' .. id, execution)
   redis.call('SREM', worker_key .. ':executions', id .. ':' .. execution)
   redis.call('ZREM', KEYS[2], id .. '|' .. claim)
-  if known then
-    redis.call('HDEL', worker_key, 'current_job')
-    redis.call('HSET', worker_key, 'state', 'idle', 'current_job_working_time', 0, 'last_heartbeat', iso)
+  if not counts[1] then return end -- the worker's record ended first; it must not come back
+  redis.call('HDEL', worker_key, 'current_job')
+  local worked = tonumber(counts[2] or '0') or 0
+  if counted then
+    worked = worked + tonumber(ended) - tonumber(started)
+    redis.call('HINCRBY', worker_key, counted, 1)
   end
+  redis.call('HSET', worker_key, 'state', 'idle', 'current_job_working_time', 0, 'last_heartbeat', iso,
+    'total_working_time', string.format('%.6f', worked))
 end
 
 local function event(name, status)
@@ -116,16 +122,8 @@ local function result(kind_of_result, field)
   expire(results)
 end
 
-local function count(name)
-  if known then
-    redis.call('HINCRBY', worker_key, name, 1)
-    redis.call('HINCRBYFLOAT', worker_key, 'total_working_time', string.format('%.6f', tonumber(ended) - tonumber(started)))
-  end
-end
-
-release()
 if kind == 'finish' then
-  count('successful_job_count')
+  release('successful_job_count')
   redis.call('HSET', job, 'status', 'finished', 'ended_at', iso, 'last_heartbeat', iso, 'settled', claim)
   enqueue_dependents('finished')
   if ttl == 0 then
@@ -139,7 +137,7 @@ if kind == 'finish' then
   event('finished')
 elseif kind == 'fail' or kind == 'stop' then
   local status = kind == 'fail' and 'failed' or 'stopped'
-  count('failed_job_count')
+  release('failed_job_count')
   redis.call('HSET', job, 'status', status, 'ended_at', iso, 'last_heartbeat', iso, 'settled', claim)
   if kind == 'fail' then enqueue_dependents('failed') end
   if ttl == 0 then
@@ -152,7 +150,7 @@ elseif kind == 'fail' or kind == 'stop' then
   if ttl ~= 0 then redis.call('ZADD', prefix .. ':failed:' .. queue, ttl < 0 and -1 or now + ttl, id) end
   event(status)
 elseif kind == 'retry' then
-  count('failed_job_count')
+  release('failed_job_count')
   redis.call('HINCRBY', job, 'retries_left', -1)
   redis.call('HSET', job, 'ended_at', iso, 'last_heartbeat', iso, 'settled', claim)
   if interval > 0 then
@@ -165,6 +163,7 @@ elseif kind == 'retry' then
   end
   event('retried', interval > 0 and 'scheduled' or 'queued')
 else
+  release()
   redis.call('HSET', job, 'status', 'queued', 'started_at', '', 'settled', claim)
   push(queue, id, true)
   event('requeued', 'queued')

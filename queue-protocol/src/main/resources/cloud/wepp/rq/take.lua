@@ -9,12 +9,11 @@ local lease, wip, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]
 local function job_key(id) return prefix .. ':job:' .. id end
 
 -- Asked again after a lost answer: the job is ours already.
-for i = 11, #ARGV do
-  if redis.call('HGET', job_key(ARGV[i]), 'claim') == claim then
-    local taken = redis.call('HGETALL', job_key(ARGV[i]))
-    table.insert(taken, 1, ARGV[i])
-    return taken
-  end
+local function ours(id)
+  if redis.call('HGET', job_key(id), 'claim') ~= claim then return nil end
+  local taken = redis.call('HGETALL', job_key(id))
+  table.insert(taken, 1, id)
+  return taken
 end
 
 if redis.call('EXISTS', prefix .. ':suspended') == 1 then return nil end
@@ -67,7 +66,6 @@ local function claimed(id)
   redis.call('EXPIRE', worker_key .. ':executions', wip + 60)
   redis.call('HSET', worker_key, 'state', 'busy', 'current_job', id,
     'current_job_working_time', 0, 'last_heartbeat', iso)
-  redis.call('EXPIRE', worker_key, wip)
   redis.call('ZADD', KEYS[2], now_ms + lease, id .. '|' .. claim)
   redis.call('XADD', KEYS[3], '*', 'event', 'started', 'job', id, 'queue', origin, 'claim', claim,
     'execution', execution, 'worker', worker, 'at', iso, 'description', field.description or '',
@@ -78,10 +76,9 @@ end
 
 if #ARGV > 10 then
   for i = 11, #ARGV do
-    if redis.call('LREM', KEYS[1], 1, ARGV[i]) == 1 then
-      local taken = claimed(ARGV[i])
-      if taken then return taken end
-    end
+    local taken
+    if redis.call('LREM', KEYS[1], 1, ARGV[i]) == 1 then taken = claimed(ARGV[i]) else taken = ours(ARGV[i]) end
+    if taken then return taken end
   end
   return nil
 end

@@ -64,7 +64,7 @@ class JobQueueIT {
   }
 
   private static Claim take(String... ids) {
-    return jobs.take("default", "w", List.of(ids)).orElseThrow();
+    return jobs.take(jobs.request("default", "w", List.of(ids))).orElseThrow();
   }
 
   private static Ended now() {
@@ -193,7 +193,7 @@ class JobQueueIT {
     enqueue();
     redis.set("rq:suspended", "1");
 
-    assertThat(jobs.take("default", "w", List.of())).isEmpty();
+    assertThat(jobs.take(jobs.request("default", "w", List.of()))).isEmpty();
     assertThat(redis.llen("rq:queue:default")).isEqualTo(1);
   }
 
@@ -254,5 +254,16 @@ class JobQueueIT {
     assertThat(jobs.writeMeta(claim, new byte[0], "one".getBytes(UTF_8))).isTrue();
     assertThat(jobs.writeMeta(claim, new byte[0], "two".getBytes(UTF_8))).isFalse();
     assertThat(redis.hget("rq:job:" + claim.job().id(), "meta")).isEqualTo("one");
+  }
+
+  @Test
+  void aRequestThatIsAskedAgainTakesTheSameJobOnce() {
+    String id = jobs.enqueue("default", new byte[] {1}, "", Duration.ofSeconds(60));
+    JobQueue.Request request = jobs.request("default", "w", List.of(id));
+    Claim first = jobs.take(request).orElseThrow();
+    Claim again = jobs.take(request).orElseThrow();
+    assertThat(again.id()).isEqualTo(first.id());
+    assertThat(again.job().id()).isEqualTo(id);
+    assertThat(redis.xlen("rq:wepp:events")).isEqualTo(1);
   }
 }

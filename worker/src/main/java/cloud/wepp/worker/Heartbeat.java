@@ -92,10 +92,11 @@ final class Heartbeat implements AutoCloseable {
       case HELD -> running.confirmed(job);
       case CANCELED -> job.stop(StopReason.STOPPED);
       case LOST -> {
-        LOG.warn(
-            "Job {} is no longer ours: its claim is gone. Ending its processes.",
-            job.claim().job().id());
-        running.lost(job);
+        if (running.lost(job)) {
+          LOG.warn(
+              "Job {} is no longer ours: its claim is gone. Ending its processes.",
+              job.claim().job().id());
+        }
       }
     }
   }

@@ -74,7 +74,9 @@ final class Intake implements AutoCloseable {
       if (candidate == null) {
         return Optional.empty();
       }
-      Optional<Claim> claim = jobs.take(candidate.queue(), worker, List.of(candidate.id()));
+      JobQueue.Request request = jobs.request(candidate.queue(), worker, List.of(candidate.id()));
+      Optional<Claim> claim =
+          UntilKnown.ask("Taking job " + candidate.id(), () -> jobs.take(request));
       if (claim.isPresent()) {
         return claim;
       }

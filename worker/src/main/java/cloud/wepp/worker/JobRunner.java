@@ -6,7 +6,6 @@ import cloud.wepp.rq.Ended;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.MalformedJob;
-import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.rq.pickle.PyValue;
@@ -22,8 +21,6 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -31,7 +28,6 @@ import org.slf4j.LoggerFactory;
 /** One job from its claim to its settlement: call, outcome, verdict, settle. */
 final class JobRunner {
   private static final Logger LOG = LoggerFactory.getLogger(JobRunner.class);
-  private static final Duration LONGEST_BACKOFF = Duration.ofSeconds(5);
 
   private final JobQueue jobs;
   private final WeppcloudRedis weppcloud;
@@ -115,33 +111,10 @@ final class JobRunner {
             call == null ? "" : run(call),
             context.detail(
                 Duration.between(claim.startedAt(), now), cause(outcome), error(outcome)));
-    Settled settled = settleUntilKnown(claim, settlement, ended);
+    Settled settled =
+        UntilKnown.ask(
+            "Settling job " + claim.job().id(), () -> jobs.settle(claim, settlement, ended));
     listeners.forEach(listener -> listener.settled(claim, settlement, settled));
-  }
-
-  /** A settle whose answer was lost is asked again: the script writes once. */
-  private Settled settleUntilKnown(Claim claim, Settlement settlement, Ended ended) {
-    Duration backoff = Duration.ofMillis(100);
-    boolean told = false;
-    while (true) {
-      try {
-        return jobs.settle(claim, settlement, ended);
-      } catch (QueueUnavailable e) {
-        if (!told) {
-          LOG.warn(
-              "Job {} has ended but {}. Trying again until it is known.",
-              claim.job().id(),
-              e.getMessage());
-          told = true;
-        }
-        LockSupport.parkNanos(
-            backoff.toNanos() / 2 + ThreadLocalRandom.current().nextLong(backoff.toNanos()));
-        backoff = backoff.multipliedBy(2);
-        if (backoff.compareTo(LONGEST_BACKOFF) > 0) {
-          backoff = LONGEST_BACKOFF;
-        }
-      }
-    }
   }
 
   /** WEPPcloud's functions name the run in their first argument, or as {@code runid}. */

@@ -32,12 +32,17 @@ final class RunningJob {
     timeout = scheduled;
   }
 
-  /** Tells the job to stop; without effect when it was told before or has ended. */
-  synchronized void stop(StopReason why) {
+  /**
+   * Tells the job to stop; the first reason stays.
+   *
+   * @return false when it has ended already
+   */
+  synchronized boolean stop(StopReason why) {
     if (reason == null && !ended) {
       reason = why;
       thread.interrupt();
     }
+    return !ended;
   }
 
   /** Why the job was told to stop. */

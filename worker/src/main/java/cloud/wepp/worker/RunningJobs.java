@@ -69,10 +69,17 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
     processes.leaseUntil(job.claim().id(), safe);
   }
 
-  /** The job's claim is gone: its processes end, whatever this JVM does. */
-  void lost(RunningJob job) {
-    processes.leaseLost(job.claim().id());
-    job.stop(StopReason.CLAIM_LOST);
+  /**
+   * The job's claim is gone: its processes end, whatever this JVM does.
+   *
+   * @return false when the job has just ended, which also takes its claim away
+   */
+  boolean lost(RunningJob job) {
+    boolean runs = job.stop(StopReason.CLAIM_LOST);
+    if (runs) {
+      processes.leaseLost(job.claim().id());
+    }
+    return runs;
   }
 
   @Override

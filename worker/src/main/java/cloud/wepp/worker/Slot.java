@@ -1,7 +1,6 @@
 package cloud.wepp.worker;
 
 import cloud.wepp.rq.Claim;
-import cloud.wepp.rq.QueueUnavailable;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
@@ -33,8 +32,6 @@ final class Slot implements Runnable {
         }
       } catch (InterruptedException e) {
         return;
-      } catch (QueueUnavailable e) {
-        LOG.warn("{}; the queue is read again when Redis answers.", e.getMessage());
       } catch (RuntimeException e) { // a slot outlives every bug
         LOG.error("Slot {} met an unexpected error and goes on", worker, e);
       }

@@ -344,7 +344,7 @@ class LedgerIT {
   }
 
   private void run(Settlement settlement, String detail) {
-    Claim claim = jobs.take(queue, "w", List.of()).orElseThrow();
+    Claim claim = jobs.take(jobs.request(queue, "w", List.of())).orElseThrow();
     Instant ended = claim.startedAt().plusMillis(1500);
     jobs.settle(claim, settlement, new Ended(ended, "m.f", "run-1", detail));
   }

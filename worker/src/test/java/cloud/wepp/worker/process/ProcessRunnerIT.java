@@ -1,5 +1,6 @@
 package cloud.wepp.worker.process;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -15,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -162,6 +164,63 @@ class ProcessRunnerIT {
     assertThat(Files.readString(fifo)).isEqualTo("up\n");
     runner.leaseLost("lost-claim");
     assertThat(exit.get(30, TimeUnit.SECONDS)).isEqualTo(-9);
+  }
+
+  @Test
+  void aClaimThatIsNotConfirmedIsFrozenUntilItIs() throws Exception {
+    Map<String, String> environment = Map.of(ProcessRunner.CLAIM_VARIABLE, "late-claim");
+    Path fifo = folder.resolve("ready");
+    runner.run(spec(null, "mkfifo ready"));
+    runner.leaseUntil("late-claim", Duration.ofMillis(300));
+    CompletableFuture<Integer> exit = new CompletableFuture<>();
+    Thread.ofPlatform()
+        .start(() -> {
+          try {
+            exit.complete(
+                runner
+                    .run(spec(null, environment, "echo $$ >ready; read line <ready; exit 5"))
+                    .exit());
+          } catch (SpawnFailed | InterruptedException e) {
+            exit.completeExceptionally(e);
+          }
+        });
+    int pid = Integer.parseInt(Files.readString(fifo).strip());
+    awaitStopped(pid);
+    runner.leaseUntil("late-claim", Duration.ofMinutes(1));
+    Files.writeString(fifo, "go on\n");
+    assertThat(exit.get(30, TimeUnit.SECONDS)).isEqualTo(5);
+  }
+
+  /** The kernel tells nobody of a stop but the parent's waitpid, which is the reaper's. */
+  private static void awaitStopped(int pid) {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+    ProcFs.Stat stat = ProcFs.stat(pid);
+    while (stat != null && !stat.stopped() && System.nanoTime() < deadline) {
+      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(10));
+      stat = ProcFs.stat(pid);
+    }
+    assertThat(stat).isNotNull().matches(ProcFs.Stat::stopped);
+  }
+
+  @Test
+  void aGuardThatWasKilledIsReplaced() throws Exception {
+    ProcessHandle guard = guard();
+    guard.destroyForcibly();
+    guard.onExit().get(30, TimeUnit.SECONDS);
+    assertThat(runner.run(spec(null, "exit 0")).exit()).isZero();
+    assertThat(runner.run(spec(null, "exit 0")).exit()).isZero();
+    assertThat(guard().pid()).isNotEqualTo(guard.pid());
+  }
+
+  private static ProcessHandle guard() {
+    return ProcessHandle.current()
+        .children()
+        .filter(child ->
+            new String(Libc.readAll("/proc/" + child.pid() + "/cmdline"), UTF_8)
+                .contains(Guard.class.getName()))
+        .filter(ProcessHandle::isAlive)
+        .findFirst()
+        .orElseThrow();
   }
 
   @Test
