@@ -1,0 +1,107 @@
+package cloud.wepp.worker.wepp;
+
+import cloud.wepp.rq.pickle.PyValue;
+import cloud.wepp.worker.job.JobContext;
+import cloud.wepp.worker.job.StopReason;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.UUID;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.LinkedBlockingQueue;
+
+/** A job that remembers what is done with it. Its pauses are over at once. */
+class RecordingContext implements JobContext {
+  final BlockingQueue<Said> said = new LinkedBlockingQueue<>();
+  final List<Usage> used = new CopyOnWriteArrayList<>();
+  final List<Duration> pauses = new CopyOnWriteArrayList<>();
+  private final String claim = UUID.randomUUID().toString();
+  private final Pause pause;
+
+  /** What happens in a pause. */
+  @FunctionalInterface
+  interface Pause {
+    void pass() throws Exception;
+  }
+
+  /** One line on a channel. */
+  record Said(String channel, String text) {}
+
+  RecordingContext() {
+    this(() -> {});
+  }
+
+  RecordingContext(Pause pause) {
+    this.pause = pause;
+  }
+
+  @Override
+  public String jobId() {
+    return "job-of-" + claim;
+  }
+
+  @Override
+  public String claimId() {
+    return claim;
+  }
+
+  @Override
+  public InstantSource clock() {
+    return InstantSource.fixed(Instant.EPOCH);
+  }
+
+  @Override
+  public Optional<StopReason> stopReason() {
+    return Optional.empty();
+  }
+
+  @Override
+  public OptionalLong timeoutSeconds() {
+    return OptionalLong.empty();
+  }
+
+  @Override
+  public String queue() {
+    return "default";
+  }
+
+  @Override
+  public String description() {
+    return "a test";
+  }
+
+  @Override
+  public void pause(Duration time) throws InterruptedException {
+    pauses.add(time);
+    try {
+      pause.pass();
+    } catch (InterruptedException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new AssertionError("the pause of a test failed", e);
+    }
+  }
+
+  @Override
+  public void publish(String channel, String text) {
+    said.add(new Said(channel, text));
+  }
+
+  @Override
+  public Map<String, String> timestamp(String run, String task) {
+    return Map.of();
+  }
+
+  @Override
+  public void putMeta(Map<String, PyValue> entries) {}
+
+  @Override
+  public void account(Usage usage) {
+    used.add(usage);
+  }
+}
