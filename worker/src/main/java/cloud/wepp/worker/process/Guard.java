@@ -19,8 +19,8 @@ import java.util.Set;
  * processes, and thaws them when the lease is confirmed; when the claim is lost, or the worker is
  * gone, it ends them.
  *
- * <p>Lines: {@code session PID CLAIM}, {@code ended PID CLAIM}, {@code lease CLAIM MILLIS}, {@code
- * lost CLAIM}.
+ * <p>Lines: {@code session PID CLAIM}, {@code inherited PID CLAIM} for a session that an earlier
+ * guard may have frozen, {@code ended PID CLAIM}, {@code lease CLAIM MILLIS}, {@code lost CLAIM}.
  */
 public final class Guard {
   private final String boot;
@@ -85,6 +85,11 @@ public final class Guard {
     List<String> words = List.of(line.split(" ", -1));
     switch (words.getFirst()) {
       case "session" -> held(words.get(2)).sessions.add(Integer.parseInt(words.get(1)));
+      case "inherited" -> {
+        Held held = held(words.get(2));
+        held.sessions.add(Integer.parseInt(words.get(1)));
+        held.frozen = true; // until its lease, which comes next, says otherwise
+      }
       case "ended" -> {
         Held held = held(words.get(2));
         held.sessions.remove(Integer.valueOf(words.get(1)));

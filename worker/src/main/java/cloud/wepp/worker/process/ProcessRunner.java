@@ -39,6 +39,7 @@ public final class ProcessRunner implements AutoCloseable {
   private final Thread reaperThread = Thread.ofPlatform().daemon().name("reaper").unstarted(reaper);
   private final ConcurrentMap<Integer, String> sessions = new ConcurrentHashMap<>();
   private final ConcurrentMap<String, Long> leases = new ConcurrentHashMap<>();
+  private final Set<String> lost = ConcurrentHashMap.newKeySet();
   private int guardPid; // guarded by this
   private int guardPipe = -1; // guarded by this
 
@@ -76,8 +77,7 @@ public final class ProcessRunner implements AutoCloseable {
     String token = UUID.randomUUID().toString();
     environment.put("RQ_WORKER_PROCESS", token);
     int pid = spawner.spawn(spec, environment);
-    sessions.put(pid, claim);
-    tellGuard(session(pid, claim));
+    enroll(pid, claim);
     CompletableFuture<Reaper.Ended> end = reaper.watch(pid);
     Family family = new Family(Set.of(pid), "RQ_WORKER_PROCESS=" + token);
     boolean timedOut = false;
@@ -115,26 +115,37 @@ public final class ProcessRunner implements AutoCloseable {
   public void leaseUntil(String claim, Duration fromNow) {
     leases.put(claim, System.nanoTime() + fromNow.toNanos());
     if (sessions.containsValue(claim)) {
-      tellGuard(lease(claim));
+      tellLease(claim);
     }
   }
 
-  /** The claim is gone: the guard ends its processes. */
+  /** The claim is gone: the guard ends its processes, also one that is just being started. */
   public void leaseLost(String claim) {
-    tellGuard("lost " + claim + "\n");
+    lost.add(claim);
+    tellLease(claim);
   }
 
   /** The job has ended; its claim needs no lease any more. */
   public void leaseEnded(String claim) {
     leases.remove(claim);
+    lost.remove(claim);
   }
 
-  private String session(int pid, String claim) {
-    return "session " + pid + " " + claim + "\n" + lease(claim);
+  /** Under the lock, as {@link #tellLease}: the guard hears of a claim's states in their order. */
+  private synchronized void enroll(int pid, String claim) {
+    sessions.put(pid, claim);
+    tellGuard("session " + pid + " " + claim + "\n" + lease(claim));
+  }
+
+  private synchronized void tellLease(String claim) {
+    tellGuard(lease(claim));
   }
 
   /** The guard has a clock of its own, so it is told how long, and not until when. */
   private String lease(String claim) {
+    if (lost.contains(claim)) {
+      return "lost " + claim + "\n";
+    }
     Long until = leases.get(claim);
     if (until == null) {
       return "";
@@ -213,7 +224,8 @@ public final class ProcessRunner implements AutoCloseable {
       Libc.close(ends[0]);
     }
     guardPipe = ends[1];
-    sessions.forEach((pid, claim) -> Libc.write(guardPipe, session(pid, claim)));
+    sessions.forEach((pid, claim) ->
+        Libc.write(guardPipe, "inherited " + pid + " " + claim + "\n" + lease(claim)));
   }
 
   /** Ends the guard and the reaper; whatever still runs is ended by the guard. */

@@ -8,6 +8,7 @@ import cloud.wepp.worker.process.ProcessSpec;
 import cloud.wepp.worker.process.SpawnFailed;
 import java.io.IOException;
 import java.io.Writer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -18,6 +19,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -125,7 +127,6 @@ final class ModelRunner {
   /** Runs a model to its good end. */
   void run(Model model, JobContext context) throws JobFailed, InterruptedException {
     Answers answers = answers(model, context);
-    removeOldOutputs(model, answers);
     int attempts = model.retries() + 1;
     List<String> timeouts = new ArrayList<>();
     try (ErrLog log = new ErrLog(model.log(), "[" + model.kind().runner + "] ")) {
@@ -135,6 +136,7 @@ final class ModelRunner {
         if (model.kind() == Kind.HILLSLOPE) {
           log.note("attempt %d/%d start".formatted(n, attempts));
         }
+        removeOldOutputs(model, answers);
         Attempt attempt = attempt(model, log, context);
         boolean saysSuccess = attempt.lastLine().equals(model.kind().lastLine);
         if (saysSuccess || !attempt.end().timedOut()) {
@@ -205,7 +207,7 @@ final class ModelRunner {
     }
   }
 
-  /** What an earlier run left must not pass for the result of this one. */
+  /** What an earlier run or attempt left must not pass for the result of this one. */
   private static void removeOldOutputs(Model model, Answers answers) throws JobFailed {
     Path own = model.runs().resolve("..").normalize();
     for (String output : answers.outputs()) {
@@ -227,32 +229,45 @@ final class ModelRunner {
     String channel = model.kind() == Kind.WATERSHED ? model.channel() : null;
     try {
       Path printed = Files.createTempFile("rq-worker-", ".out");
-      try (LineTail tail =
-              new LineTail(
-                  printed,
-                  line -> {
-                    log.line(line);
-                    last.add(line);
-                    if (last.size() > LAST_LINES) {
-                      last.remove();
-                    }
-                    if (channel != null) {
-                      context.publish(channel, line);
-                    }
-                  });
-          CpuBudget.Share _ = cpu.acquire()) {
-        ProcessEnd end = processes.run(spec(model, printed, context), LOOK_AT_OUTPUT, tail::look);
-        context.account(usage(model, end));
-        tail.look();
+      try {
+        ProcessEnd end =
+            watch(
+                model,
+                printed,
+                line -> {
+                  log.line(line);
+                  last.add(line);
+                  if (last.size() > LAST_LINES) {
+                    last.remove();
+                  }
+                  if (channel != null) {
+                    context.publish(channel, line);
+                  }
+                },
+                context);
         return new Attempt(end, List.copyOf(last));
       } finally {
         Files.delete(printed);
       }
     } catch (SpawnFailed e) {
       throw new JobFailed("OSError", String.valueOf(e.getMessage()));
+    } catch (ClosedByInterruptException e) {
+      Thread.interrupted(); // as every method that throws this
+      throw new InterruptedException("stopped while the last output of a model was read");
     } catch (IOException e) {
       throw new JobFailed(
           "OSError", "%s: its output cannot be kept on this host: %s".formatted(model.name(), e));
+    }
+  }
+
+  /** Returns when every line has been told, also a last one without an end. */
+  private ProcessEnd watch(Model model, Path printed, Consumer<String> lines, JobContext context)
+      throws IOException, SpawnFailed, InterruptedException {
+    try (LineTail tail = new LineTail(printed, lines);
+        CpuBudget.Share _ = cpu.acquire()) {
+      ProcessEnd end = processes.run(spec(model, printed, context), LOOK_AT_OUTPUT, tail::look);
+      context.account(usage(model, end));
+      return end;
     }
   }
 

@@ -1,6 +1,5 @@
 package cloud.wepp.worker.process;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -8,6 +7,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -146,81 +147,154 @@ class ProcessRunnerIT {
     assertThat(end.wall()).isGreaterThanOrEqualTo(end.user().dividedBy(2));
   }
 
+  /** A run on a thread of its own. */
+  private static CompletableFuture<ProcessEnd> started(ProcessSpec spec) {
+    CompletableFuture<ProcessEnd> end = new CompletableFuture<>();
+    Thread.ofPlatform()
+        .start(() -> {
+          try {
+            end.complete(runner.run(spec));
+          } catch (SpawnFailed | InterruptedException e) {
+            end.completeExceptionally(e);
+          }
+        });
+    return end;
+  }
+
+  private static Map<String, String> claim(String id) {
+    return Map.of(ProcessRunner.CLAIM_VARIABLE, id);
+  }
+
+  /** For what /proc alone tells, and tells nobody by itself. */
+  private static void await(String what, BooleanSupplier seen) {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+    while (!seen.getAsBoolean()) {
+      assertThat(System.nanoTime()).as("waited in vain: %s", what).isLessThan(deadline);
+      LockSupport.parkNanos(5_000_000);
+    }
+  }
+
+  private static boolean frozen(int pid) {
+    ProcFs.Stat stat = ProcFs.stat(pid);
+    return stat != null && stat.stopped();
+  }
+
   @Test
   void aLostClaimEndsItsProcesses() throws Exception {
-    Map<String, String> environment = Map.of(ProcessRunner.CLAIM_VARIABLE, "lost-claim");
     Path fifo = folder.resolve("ready");
     runner.run(spec(null, "mkfifo ready"));
-    CompletableFuture<Integer> exit = new CompletableFuture<>();
-    Thread.ofPlatform()
-        .start(() -> {
-          try {
-            exit.complete(
-                runner.run(spec(null, environment, "echo up >ready; exec sleep 1000")).exit());
-          } catch (SpawnFailed | InterruptedException e) {
-            exit.completeExceptionally(e);
-          }
-        });
+    CompletableFuture<ProcessEnd> end =
+        started(spec(null, claim("lost-claim"), "echo up >ready; exec sleep 1000"));
     assertThat(Files.readString(fifo)).isEqualTo("up\n");
     runner.leaseLost("lost-claim");
-    assertThat(exit.get(30, TimeUnit.SECONDS)).isEqualTo(-9);
+    assertThat(end.get(30, TimeUnit.SECONDS).exit()).isEqualTo(-9);
   }
 
   @Test
-  void aClaimThatIsNotConfirmedIsFrozenUntilItIs() throws Exception {
-    Map<String, String> environment = Map.of(ProcessRunner.CLAIM_VARIABLE, "late-claim");
-    Path fifo = folder.resolve("ready");
-    runner.run(spec(null, "mkfifo ready"));
-    runner.leaseUntil("late-claim", Duration.ofMillis(300));
-    CompletableFuture<Integer> exit = new CompletableFuture<>();
-    Thread.ofPlatform()
-        .start(() -> {
-          try {
-            exit.complete(
-                runner
-                    .run(spec(null, environment, "echo $$ >ready; read line <ready; exit 5"))
-                    .exit());
-          } catch (SpawnFailed | InterruptedException e) {
-            exit.completeExceptionally(e);
-          }
-        });
-    int pid = Integer.parseInt(Files.readString(fifo).strip());
-    awaitStopped(pid);
+  void aClaimThatIsLostWhileItsProcessIsStartedEndsItToo() throws Exception {
+    runner.leaseLost("early-loss");
+    CompletableFuture<ProcessEnd> end = started(spec(null, claim("early-loss"), "sleep 1000"));
+    assertThat(end.get(30, TimeUnit.SECONDS).exit()).isEqualTo(-9);
+    runner.leaseEnded("early-loss");
+  }
+
+  @Test
+  void aClaimThatIsNotConfirmedInTimeIsFrozenUntilItIs() throws Exception {
+    runner.run(spec(null, "mkfifo ready go"));
     runner.leaseUntil("late-claim", Duration.ofMinutes(1));
-    Files.writeString(fifo, "go on\n");
-    assertThat(exit.get(30, TimeUnit.SECONDS)).isEqualTo(5);
+    CompletableFuture<ProcessEnd> end =
+        started(
+            spec(
+                null,
+                claim("late-claim"),
+                "setsid sleep 1000 & echo $$ $! >ready; read line <go; echo $line"));
+    String[] pids = Files.readString(folder.resolve("ready")).strip().split(" ", 2);
+    int model = Integer.parseInt(pids[0]);
+    int child = Integer.parseInt(pids[1]);
+    runner.leaseUntil("late-claim", Duration.ZERO);
+    await("both are frozen", () -> frozen(model) && frozen(child));
+    assertThat(end).isNotDone();
+
+    runner.leaseUntil("late-claim", Duration.ofMinutes(1));
+    await("both go on", () -> !frozen(model) && !frozen(child));
+    Files.writeString(folder.resolve("go"), "on\n");
+    assertThat(end.get(30, TimeUnit.SECONDS).exit()).isZero();
+    assertThat(output()).isEqualTo("on\n");
+    runner.leaseEnded("late-claim");
   }
 
-  /** The kernel tells nobody of a stop but the parent's waitpid, which is the reaper's. */
-  private static void awaitStopped(int pid) {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
-    ProcFs.Stat stat = ProcFs.stat(pid);
-    while (stat != null && !stat.stopped() && System.nanoTime() < deadline) {
-      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(10));
-      stat = ProcFs.stat(pid);
+  /** The living guard of this JVM's runner. */
+  private static int guard() {
+    List<Integer> guards = new ArrayList<>();
+    for (ProcFs.Stat stat : ProcFs.all()) {
+      int pid = stat.id().pid();
+      String command =
+          new String(Libc.readAll("/proc/" + pid + "/cmdline"), StandardCharsets.UTF_8);
+      if (stat.alive()
+          && stat.parent() == ProcFs.SELF
+          && command.contains("\0" + Guard.class.getName() + "\0")) {
+        guards.add(pid);
+      }
     }
-    assertThat(stat).isNotNull().matches(ProcFs.Stat::stopped);
+    assertThat(guards).as("guards of this JVM").hasSize(1);
+    return guards.getFirst();
+  }
+
+  /** Returns when it has ended. */
+  private static int killGuard() {
+    int pid = guard();
+    int fd = Libc.pidfd(pid);
+    try (Arena arena = Arena.ofConfined()) {
+      Libc.signal(fd, Libc.SIGKILL);
+      MemorySegment set = Libc.pollSet(arena, 1);
+      Libc.pollSlot(set, 0, fd);
+      Libc.poll(set, 1, TimeUnit.SECONDS.toNanos(30));
+      assertThat(Libc.pollReady(set, 0)).as("the guard has ended").isTrue();
+    } finally {
+      Libc.close(fd);
+    }
+    return pid;
   }
 
   @Test
-  void aGuardThatWasKilledIsReplaced() throws Exception {
-    ProcessHandle guard = guard();
-    guard.destroyForcibly();
-    guard.onExit().get(30, TimeUnit.SECONDS);
-    assertThat(runner.run(spec(null, "exit 0")).exit()).isZero();
-    assertThat(runner.run(spec(null, "exit 0")).exit()).isZero();
-    assertThat(guard().pid()).isNotEqualTo(guard.pid());
+  void aKilledGuardIsReplacedAtTheNextRunAndStillEndsTheSessions() throws Exception {
+    runner.run(spec(null, "mkfifo ready"));
+    CompletableFuture<ProcessEnd> end =
+        started(spec(null, claim("guarded-claim"), "echo up >ready; exec sleep 1000"));
+    assertThat(Files.readString(folder.resolve("ready"))).isEqualTo("up\n");
+    int killed = killGuard();
+    runner.run(spec(null, "true"));
+    assertThat(guard()).isNotEqualTo(killed);
+    runner.leaseLost("guarded-claim");
+    assertThat(end.get(30, TimeUnit.SECONDS).exit()).isEqualTo(-9);
   }
 
-  private static ProcessHandle guard() {
-    return ProcessHandle.current()
-        .children()
-        .filter(child ->
-            new String(Libc.readAll("/proc/" + child.pid() + "/cmdline"), UTF_8)
-                .contains(Guard.class.getName()))
-        .filter(ProcessHandle::isAlive)
-        .findFirst()
-        .orElseThrow();
+  @Test
+  void aClaimThatIsLostWhileNoGuardLivesIsEndedByTheNextOne() throws Exception {
+    runner.run(spec(null, "mkfifo ready"));
+    CompletableFuture<ProcessEnd> end =
+        started(spec(null, claim("unguarded-claim"), "echo up >ready; exec sleep 1000"));
+    assertThat(Files.readString(folder.resolve("ready"))).isEqualTo("up\n");
+    killGuard();
+    runner.leaseLost("unguarded-claim");
+    assertThat(end.get(30, TimeUnit.SECONDS).exit()).isEqualTo(-9);
+  }
+
+  @Test
+  void whatAKilledGuardFrozeIsThawedByTheNextOne() throws Exception {
+    runner.run(spec(null, "mkfifo ready go"));
+    runner.leaseUntil("frozen-claim", Duration.ofMinutes(1));
+    CompletableFuture<ProcessEnd> end =
+        started(spec(null, claim("frozen-claim"), "echo $$ >ready; read line <go"));
+    int model = Integer.parseInt(Files.readString(folder.resolve("ready")).strip());
+    runner.leaseUntil("frozen-claim", Duration.ZERO);
+    await("the model is frozen", () -> frozen(model));
+    killGuard();
+    runner.leaseUntil("frozen-claim", Duration.ofMinutes(1));
+    await("the model goes on", () -> !frozen(model));
+    Files.writeString(folder.resolve("go"), "on\n");
+    assertThat(end.get(30, TimeUnit.SECONDS).exit()).isZero();
+    runner.leaseEnded("frozen-claim");
   }
 
   @Test

@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.List;
-import java.util.Set;
+import java.util.Queue;
 import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentSkipListSet;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.TimeUnit;
@@ -15,88 +15,135 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
+/** Who runs when, and who hears of a failure. */
+@Timeout(60)
 class HillslopesTest {
-  private static List<Integer> ids(int count) {
-    return IntStream.rangeClosed(1, count).boxed().toList();
+  private final Queue<Integer> started = new ConcurrentLinkedQueue<>();
+  private final Queue<Integer> ended = new ConcurrentLinkedQueue<>();
+
+  private static List<Integer> upTo(int last) {
+    return IntStream.rangeClosed(1, last).boxed().toList();
+  }
+
+  /** Runs until it is interrupted. */
+  private static void runForEver() throws InterruptedException {
+    new CountDownLatch(1).await();
   }
 
   @Test
-  void runsAllOfThemSoManyAtOnceAndCountsThem() throws Exception {
-    CyclicBarrier three = new CyclicBarrier(3);
+  void runsEachOnceAndCountsThoseDone() throws Exception {
+    Queue<Integer> counts = new ConcurrentLinkedQueue<>();
+    new Hillslopes(upTo(50), 4)
+        .run((id, done) -> {
+          started.add(id);
+          counts.add(done.getAsInt());
+        });
+    assertThat(started).containsExactlyInAnyOrderElementsOf(upTo(50));
+    assertThat(counts).containsExactlyInAnyOrderElementsOf(upTo(50));
+  }
+
+  @Test
+  void noneAtAllIsDoneAtOnce() throws Exception {
+    new Hillslopes(List.of(), 4).run((id, done) -> started.add(id));
+    assertThat(started).isEmpty();
+  }
+
+  @Test
+  void asManyAsAllowedRunAtTheSameTimeAndNeverMore() throws Exception {
     AtomicInteger running = new AtomicInteger();
     AtomicInteger most = new AtomicInteger();
-    Set<Integer> ran = new ConcurrentSkipListSet<>();
-    Set<Integer> counts = new ConcurrentSkipListSet<>();
-    new Hillslopes(ids(9), 3)
+    CyclicBarrier three = new CyclicBarrier(3); // passes only when three run at the same time
+    new Hillslopes(upTo(12), 3)
         .run((id, done) -> {
           most.accumulateAndGet(running.incrementAndGet(), Math::max);
           try {
             three.await(30, TimeUnit.SECONDS);
           } catch (BrokenBarrierException | TimeoutException e) {
             throw new IllegalStateException(e);
+          } finally {
+            running.decrementAndGet();
           }
-          running.decrementAndGet();
-          ran.add(id);
-          counts.add(done.getAsInt());
         });
-    assertThat(ran).containsExactlyElementsOf(ids(9));
-    assertThat(counts).containsExactlyElementsOf(ids(9));
-    assertThat(most.get()).isLessThanOrEqualTo(3);
+    assertThat(most).hasValue(3);
   }
 
   @Test
-  void theFirstFailureEndsTheOthersAndIsThrown() {
-    CountDownLatch otherRuns = new CountDownLatch(1);
-    CountDownLatch otherEnded = new CountDownLatch(1);
-    Set<Integer> started = new ConcurrentSkipListSet<>();
+  void theFirstFailureInterruptsTheOthersAndIsTheOneThrown() {
+    CountDownLatch othersRun = new CountDownLatch(2);
     assertThatThrownBy(() ->
-            new Hillslopes(ids(100), 2)
+            new Hillslopes(upTo(20), 3)
                 .run((id, done) -> {
                   started.add(id);
-                  if (id == 2) {
-                    otherRuns.await();
-                    throw new JobFailed("Exception", "hillslope 2");
-                  }
-                  otherRuns.countDown();
                   try {
-                    new CountDownLatch(1).await();
+                    if (id == 2) {
+                      othersRun.await();
+                      throw new JobFailed("Exception", "the first failure");
+                    }
+                    othersRun.countDown();
+                    runForEver();
+                  } catch (InterruptedException e) {
+                    throw new JobFailed("Exception", "a later failure");
                   } finally {
-                    otherEnded.countDown();
+                    ended.add(id);
                   }
                 }))
         .isInstanceOf(JobFailed.class)
-        .hasMessage("hillslope 2");
-    assertThat(otherEnded.getCount()).isZero();
-    assertThat(started).hasSizeLessThan(10);
+        .hasMessage("the first failure");
+    assertThat(ended).containsExactlyInAnyOrderElementsOf(started);
+    assertThat(started).contains(1, 2, 3).hasSizeLessThan(20);
   }
 
   @Test
-  void anInterruptEndsAllBeforeItIsThrown() throws Exception {
-    CountDownLatch both = new CountDownLatch(2);
-    AtomicInteger ended = new AtomicInteger();
-    CompletableFuture<Integer> endedWhenThrown = new CompletableFuture<>();
-    Thread slot =
+  void aBugIsThrownAsItIs() {
+    assertThatThrownBy(() ->
+            new Hillslopes(upTo(3), 2)
+                .run((id, done) -> {
+                  throw new UnsupportedOperationException("a bug");
+                }))
+        .isInstanceOf(UnsupportedOperationException.class)
+        .hasMessage("a bug");
+  }
+
+  @Test
+  void anInterruptOfTheCallerEndsAllBeforeItIsThrown() throws Exception {
+    CountDownLatch bothRun = new CountDownLatch(2);
+    CountDownLatch bothInterrupted = new CountDownLatch(2);
+    CountDownLatch mayEnd = new CountDownLatch(1);
+    CompletableFuture<String> told = new CompletableFuture<>();
+    Hillslopes hillslopes = new Hillslopes(upTo(9), 2);
+    Thread caller =
         Thread.ofPlatform()
             .start(() -> {
               try {
-                new Hillslopes(ids(2), 2)
-                    .run((id, done) -> {
-                      both.countDown();
-                      try {
-                        new CountDownLatch(1).await();
-                      } finally {
-                        ended.incrementAndGet();
-                      }
-                    });
+                hillslopes.run((id, done) -> {
+                  started.add(id);
+                  try {
+                    bothRun.countDown();
+                    runForEver();
+                  } catch (InterruptedException e) {
+                    bothInterrupted.countDown();
+                    mayEnd.await();
+                    throw e;
+                  } finally {
+                    ended.add(id);
+                  }
+                });
+                told.complete("ran to its end");
               } catch (InterruptedException e) {
-                endedWhenThrown.complete(ended.get());
+                told.complete("interrupted after %d had ended".formatted(ended.size()));
               } catch (JobFailed e) {
-                endedWhenThrown.completeExceptionally(e);
+                told.completeExceptionally(e);
               }
             });
-    both.await();
-    slot.interrupt();
-    assertThat(endedWhenThrown.get(30, TimeUnit.SECONDS)).isEqualTo(2);
+    bothRun.await();
+    caller.interrupt();
+    bothInterrupted.await();
+    caller.interrupt(); // impatience does not help
+    assertThat(told).isNotDone();
+    mayEnd.countDown();
+    assertThat(told.get()).isEqualTo("interrupted after 2 had ended");
+    assertThat(started).containsExactlyInAnyOrder(1, 2);
   }
 }

@@ -1,7 +1,6 @@
 package cloud.wepp.worker.wepp;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import cloud.wepp.worker.process.CpuBudget;
@@ -9,31 +8,48 @@ import cloud.wepp.worker.process.ProcessRunner;
 import cloud.wepp.worker.wepp.ModelRunner.Kind;
 import cloud.wepp.worker.wepp.ModelRunner.Model;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Small hostile programs as models: what counts as a good run, and what is said of a bad one. */
+/**
+ * Small hostile programs in WEPP's place: what counts as a good run, and what is told of others.
+ */
+@Timeout(120)
 class ModelRunnerIT {
-  private static final String GOOD = "echo ' WEPP COMPLETED HILLSLOPE SIMULATION SUCCESSFULLY'\n";
-  private static final String OUTPUTS =
-      "echo pass >../output/H1.pass.dat; echo loss >../output/H1.loss.dat\n";
+  private static final String SAY_SUCCESS =
+      "echo ' WEPP COMPLETED HILLSLOPE SIMULATION SUCCESSFULLY'\n";
+  private static final String WRITE_OUTPUTS =
+      "echo loss >../output/H1.loss.dat; echo pass >../output/H1.pass.dat\n";
+  private static final String GOOD = WRITE_OUTPUTS + SAY_SUCCESS;
+  private static final String HANG = "trap '' TERM; while :; do sleep 1; done\n";
+
+  private static final String ROUTING_SUCCESS =
+      "echo ' WEPP COMPLETED WATERSHED SIMULATION SUCCESSFULLY'\n";
+  private static final String WRITE_LOSS = "echo loss >../output/loss_pw0.txt\n";
+  private static final String TRAP =
+      "echo ' WEPP COMPLETED HILLSLOPE/WATERSHED SIMULATION SUCCESSFULLY'\n";
 
   private static ProcessRunner processes;
-  private final RecordingContext context = new RecordingContext();
   @TempDir Path folder;
   private Path runs;
+  private Path output;
+  private RecordingContext job = new RecordingContext();
 
   @BeforeAll
   static void start() {
@@ -48,244 +64,381 @@ class ModelRunnerIT {
   @BeforeEach
   void layOut() throws IOException {
     runs = Files.createDirectories(folder.resolve("wepp/runs"));
-    Files.createDirectories(folder.resolve("wepp/output"));
-    Files.writeString(
-        runs.resolve("p1.run"),
-        "m\nYes\n1\n1\nYes\n../output/H1.pass.dat\n1\nNo\n../output/H1.loss.dat\np1.man\n");
-    Files.writeString(runs.resolve("p1.man"), "98.4\n");
+    output = Files.createDirectories(folder.resolve("wepp/output"));
+    answers(
+        "p1.run",
+        "m, Yes, 1, 1, Yes, ../output/H1.pass.dat, 1, No, ../output/H1.loss.dat, No, No, No, No,"
+            + " No, No, No, No, No, p1.man, p1.slp, p1.cli, p1.sol, 0, 2, 0");
+    answers(
+        "pw0.run",
+        "M, Yes, 1, 2, No, 1, M, Y, ../output/H1.pass.dat, , No, No, 1, ../output/loss_pw0.txt, No,"
+            + " No, No, No, No, No, No, No, pw0.str, pw0.chn, pw0.man, pw0.slp, pw0.cli, pw0.sol,"
+            + " 0, 2");
+    for (String input : List.of("man", "slp", "cli", "sol")) {
+      Files.writeString(runs.resolve("p1." + input), input);
+      Files.writeString(runs.resolve("pw0." + input), input);
+    }
+    Files.writeString(runs.resolve("pw0.str"), "structure");
+    Files.writeString(runs.resolve("pw0.chn"), "channels");
   }
 
-  private Path program(String script) throws IOException {
-    Path program = Files.writeString(folder.resolve("wepp.sh"), "#!/bin/sh\n" + script);
-    return Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
+  private void answers(String file, String answers) throws IOException {
+    Files.write(runs.resolve(file), List.of(answers.split(", ", -1)));
+  }
+
+  private Path executable() {
+    return folder.resolve("wepp_test");
+  }
+
+  private void program(String script) throws IOException {
+    Files.writeString(executable(), "#!/bin/sh\n" + script);
+    Files.setPosixFilePermissions(executable(), PosixFilePermissions.fromString("rwxr-xr-x"));
+  }
+
+  private Model hillslope(Duration timeout, int retries) {
+    return new Model(Kind.HILLSLOPE, 1, runs, executable(), timeout, retries, "run:wepp");
+  }
+
+  private Model watershed(@Nullable String channel) {
+    return new Model(Kind.WATERSHED, 0, runs, executable(), null, 0, channel);
+  }
+
+  private void run(Model model, Duration inputWait) throws JobFailed, InterruptedException {
+    new ModelRunner(
+            processes, new Executables(folder), new CpuBudget(2), Duration.ofMillis(200), inputWait)
+        .run(model, job);
   }
 
   private void run(Model model) throws JobFailed, InterruptedException {
-    new ModelRunner(
-            processes,
-            new Executables(folder),
-            new CpuBudget(2),
-            Duration.ofMillis(200),
-            Duration.ofMillis(0))
-        .run(model, context);
+    run(model, Duration.ofSeconds(30));
   }
 
-  private Model hillslope(Duration timeout, int retries, String script) throws IOException {
-    return new Model(Kind.HILLSLOPE, 1, runs, program(script), timeout, retries, "run:wepp");
+  private void runHillslope(String script) throws Exception {
+    program(script);
+    run(hillslope(Duration.ofMinutes(1), 3));
   }
 
-  private void run(String script) throws Exception {
-    run(hillslope(Duration.ofMinutes(1), 0, script));
+  private void runWatershed(String script) throws Exception {
+    Files.writeString(output.resolve("H1.pass.dat"), "pass\n");
+    program(script);
+    run(watershed(null));
   }
 
-  private String failure(String script) {
-    return catchThrowableOfType(JobFailed.class, () -> run(script)).traceback("f()");
+  /** A run that must fail. */
+  @FunctionalInterface
+  private interface Run {
+    void run() throws Exception;
   }
 
-  private String log() throws IOException {
-    return Files.readString(runs.resolve("p1.err"));
+  /** How rq's clients see the failure. */
+  private static String failure(Run run) {
+    JobFailed failed = catchThrowableOfType(JobFailed.class, run::run);
+    assertThat(failed).as("the run fails").isNotNull();
+    return failed.traceback("call()");
+  }
+
+  private List<String> log(String file) throws IOException {
+    return Files.readAllLines(runs.resolve(file));
+  }
+
+  private void fifo(String name) throws IOException, InterruptedException {
+    assertThat(new ProcessBuilder("mkfifo", folder.resolve(name).toString()).start().waitFor())
+        .isZero();
+  }
+
+  /** The end of a run on a thread of its own, which a test may interrupt. */
+  private record Started(Thread thread, CompletableFuture<String> end) {
+    static Started of(Run run) {
+      CompletableFuture<String> end = new CompletableFuture<>();
+      Thread thread =
+          Thread.ofPlatform()
+              .start(() -> {
+                try {
+                  run.run();
+                  end.complete("good");
+                } catch (InterruptedException e) {
+                  end.complete("interrupted");
+                } catch (Throwable e) {
+                  end.completeExceptionally(e);
+                }
+              });
+      return new Started(thread, end);
+    }
+
+    String await() throws Exception {
+      return end.get(60, TimeUnit.SECONDS);
+    }
+  }
+
+  // what counts as a good run
+
+  @Test
+  void aRunThatSaysSuccessAndLeavesItsOutputsIsGood() throws Exception {
+    runHillslope("cat >../answers; echo ' SIMULATION YEAR = 1'; echo\n" + GOOD);
+    assertThat(folder.resolve("wepp/answers")).hasSameTextualContentAs(runs.resolve("p1.run"));
+    assertThat(log("p1.err"))
+        .satisfiesExactly(
+            line ->
+                assertThat(line)
+                    .isEqualTo(
+                        "[run_hillslope] wepp_id=1 runs_dir=%s run_file=%s err_file=%s cmd=\"%s\""
+                                .formatted(
+                                    runs,
+                                    runs.resolve("p1.run"),
+                                    runs.resolve("p1.err"),
+                                    executable())
+                            + " timeout=60s timeout_retries=3"),
+            line -> assertThat(line).startsWith("[run_hillslope] binary_identity binary_path="),
+            line -> assertThat(line).isEqualTo("[run_hillslope] attempt 1/4 start"),
+            line -> assertThat(line).isEqualTo("SIMULATION YEAR = 1"),
+            line -> assertThat(line).isEqualTo("WEPP COMPLETED HILLSLOPE SIMULATION SUCCESSFULLY"));
+    assertThat(job.used)
+        .singleElement()
+        .satisfies(used -> assertThat(used.name()).isEqualTo("wepp hillslope 1"));
+    assertThat(job.said).as("nothing to tell").isEmpty();
   }
 
   @Test
-  void aGoodRunHasItsLastLineAndAllOutputs() throws Exception {
-    run("cat >/dev/null\n" + OUTPUTS + "echo '  one  '; echo\n" + GOOD);
-    assertThat(log())
-        .contains("[run_hillslope] wepp_id=1 runs_dir=" + runs)
-        .contains("timeout=60s timeout_retries=0")
-        .contains("[run_hillslope] attempt 1/1 start\none\nWEPP COMPLETED HILLSLOPE");
-    assertThat(context.used).hasSize(1);
-    assertThat(context.published).isEmpty();
+  void theExitCodeOfAGoodRunDoesNotMatter() throws Exception {
+    runHillslope(GOOD + "exit 1");
+    assertThat(job.used).singleElement().satisfies(used -> assertThat(used.exit()).isEqualTo(1));
   }
 
   @Test
-  void theExitCodeIsNotJudged() throws Exception {
-    run(OUTPUTS + GOOD + "exit 1");
+  void aLastLineWithoutItsEndCounts() throws Exception {
+    runHillslope(WRITE_OUTPUTS + "printf ' WEPP COMPLETED HILLSLOPE SIMULATION SUCCESSFULLY'");
   }
 
   @Test
-  void anEmptyOrMissingOutputIsAFailureWhateverWeppSays() {
-    assertThat(failure(": >../output/H1.pass.dat\n" + GOOD))
-        .contains(
-            "WEPP reported success, but ../output/H1.pass.dat is empty, ../output/H1.loss.dat is"
-                + " missing")
+  void anEmptyOutputIsNamed() {
+    assertThat(failure(() -> runHillslope(GOOD + ": >../output/H1.loss.dat")))
+        .contains("WEPP reported success, but ../output/H1.loss.dat is empty\n")
+        .endsWith("; ../output/H1.loss.dat is empty\n");
+  }
+
+  @Test
+  void aMissingOutputIsNamed() {
+    assertThat(failure(() -> runHillslope(GOOD + "rm ../output/H1.pass.dat")))
+        .contains("WEPP reported success, but ../output/H1.pass.dat is missing\n");
+  }
+
+  @Test
+  void outputsOfAnEarlierRunDoNotCount() throws Exception {
+    Files.writeString(output.resolve("H1.pass.dat"), "of an earlier run");
+    Files.writeString(output.resolve("H1.loss.dat"), "of an earlier run");
+    Files.writeString(output.resolve("H2.loss.dat"), "of another hillslope");
+    assertThat(failure(() -> runHillslope("ls ../output\n" + SAY_SUCCESS)))
+        .contains("../output/H1.pass.dat is missing, ../output/H1.loss.dat is missing");
+    assertThat(log("p1.err")).contains("H2.loss.dat").doesNotContain("H1.loss.dat", "H1.pass.dat");
+  }
+
+  @Test
+  void theLineThatWeppPrintsHalfWayIsNoSuccess() {
+    assertThat(failure(() -> runWatershed(WRITE_LOSS + TRAP)))
+        .contains("exit: code 0\n")
         .endsWith(
-            "returncode=0; ../output/H1.pass.dat is empty, ../output/H1.loss.dat is missing\n");
+            "Exception: Error running wepp for watershed \n"
+                + "See <a href=\"browse/wepp/runs/pw0.err\">"
+                + runs.resolve("pw0.err")
+                + "</a>\n");
+    assertThat(failure(() -> runHillslope(WRITE_OUTPUTS + TRAP))).contains("returncode=0");
   }
 
   @Test
-  void anOutputOfAnEarlierRunDoesNotCount() throws Exception {
-    run(OUTPUTS + GOOD);
-    assertThat(failure(GOOD)).contains("../output/H1.pass.dat is missing");
+  void anEndWithoutTheLineTellsHowItWasRunAndWhatItSaid() throws Exception {
+    assertThat(failure(() -> runHillslope(WRITE_OUTPUTS + "echo one; echo two >&2")))
+        .isEqualTo(
+            """
+            rq-worker: call() failed
+              command: %3$s
+              folder: %1$s
+              standard input: %1$s/p1.run
+              exit: code 0
+              last lines of output:
+                one
+                two
+            Exception: Error running WEPP hillslope for wepp_id=1; runs_dir=%1$s; \
+            run_file=%1$s/p1.run; err_file=%1$s/p1.err; cmd="%3$s"; returncode=%2$d
+            """
+                .formatted(runs, 0, executable()));
+    assertThat(job.used).as("no second attempt").hasSize(1);
   }
 
   @Test
-  void aFailureNamesCommandFolderExitAndTheLastLines() {
-    assertThat(failure(OUTPUTS + "echo 'p1.man   File does not exist'; echo trouble >&2; exit 2"))
-        .startsWith("rq-worker: f() failed\n")
-        .contains("  command: " + folder.resolve("wepp.sh"))
-        .contains("  folder: " + runs)
-        .contains("  exit: code 2")
-        .contains("    p1.man   File does not exist\n    trouble\n")
-        .contains("Exception: Error running WEPP hillslope for wepp_id=1; runs_dir=" + runs)
-        .endsWith("; returncode=2\n");
+  void aSignalIsToldAsOne() {
+    assertThat(failure(() -> runHillslope("kill -11 $$")))
+        .contains("exit: signal 11\n")
+        .contains("returncode=-11");
   }
 
-  @Test
-  void aDeathBySignalIsTold() {
-    assertThat(failure("kill -11 $$")).contains("  exit: signal 11");
-  }
+  // timeouts
 
   @Test
-  void theLineHalfWayThroughARoutingRunIsNoSuccess() throws Exception {
-    Files.writeString(runs.resolve("pw0.run"), "M\nYes\n1\n2\n../output/pass_pw0.txt\n0\n");
-    Path program =
-        program(
-            "echo x >../output/pass_pw0.txt\n"
-                + "echo ' WEPP COMPLETED HILLSLOPE/WATERSHED SIMULATION SUCCESSFULLY'");
-    Path log = runs.resolve("pw0.err");
-    assertThatThrownBy(() -> run(new Model(Kind.WATERSHED, 0, runs, program, null, 0, null)))
-        .hasMessage(
-            "Error running wepp for watershed \nSee <a href=\"browse/wepp/runs/pw0.err\">%s</a>"
-                .formatted(log));
-  }
-
-  @Test
-  void linesOfARoutingRunArePublishedAsTheyCome() throws Exception {
-    Files.writeString(runs.resolve("pw0.run"), "M\nYes\n1\n2\n../output/pass_pw0.txt\n0\n");
-    Path go = folder.resolve("go");
-    assertThat(new ProcessBuilder("mkfifo", go.toString()).start().waitFor()).isZero();
-    Path program =
-        program(
-            "echo x >../output/pass_pw0.txt; echo ' first '; cat '%s'\n".formatted(go)
-                + "echo ' WEPP COMPLETED WATERSHED SIMULATION SUCCESSFULLY'");
-    CompletableFuture<Void> ended = new CompletableFuture<>();
-    Thread.ofPlatform()
-        .start(() -> {
-          try {
-            run(new Model(Kind.WATERSHED, 0, runs, program, null, 0, "run:wepp"));
-            ended.complete(null);
-          } catch (JobFailed | InterruptedException e) {
-            ended.completeExceptionally(e);
-          }
-        });
-    assertThat(context.published.poll(30, TimeUnit.SECONDS)).isEqualTo("run:wepp first");
-    Files.writeString(go, "second\n");
-    ended.get(30, TimeUnit.SECONDS);
-    assertThat(context.published)
+  void aRunIntoTheTimeoutIsTriedAgainSoOftenAndNotMore() throws Exception {
+    program("echo try >>../tries; echo half way\n" + HANG);
+    assertThat(failure(() -> run(hillslope(Duration.ofSeconds(1), 2))))
+        .matches(
+            "(?s).*\nTimeoutError: Hillslope simulation timed out for wepp_id=1; runs_dir=\\S+;"
+                + " timeout_summary=\\[a1:\\d+\\.\\ds last=\"half way\"; a2:\\d+\\.\\ds last=\"half"
+                + " way\"; a3:\\d+\\.\\ds last=\"half way\"]\n");
+    assertThat(folder.resolve("wepp/tries")).hasContent("try\ntry\ntry");
+    assertThat(log("p1.err"))
+        .contains(
+            "[run_hillslope] attempt 1/3 start",
+            "[run_hillslope] timeout attempt=1/3 last=\"half way\"",
+            "[run_hillslope] attempt 3/3 start",
+            "[run_hillslope] timeout attempt=3/3 last=\"half way\"",
+            "[run_hillslope] flake_detected wepp_id=1 timeout_attempts=3 success_on_retry=False"
+                + " final_state=timeout")
+        .filteredOn(line -> line.startsWith("[run_hillslope] retrying after timeout backoff="))
+        .hasSize(2);
+    assertThat(job.said)
         .containsExactly(
-            "run:wepp second", "run:wepp WEPP COMPLETED WATERSHED SIMULATION SUCCESSFULLY");
+            new RecordingContext.Said(
+                "run:wepp",
+                "metric:run_hillslope wepp_id=1 timeout_attempts=3 success_on_retry=False"
+                    + " final_state=timeout"));
+    assertThat(job.used).hasSize(3).allSatisfy(used -> assertThat(used.exit()).isEqualTo(-9));
+    assertThat(job.pauses)
+        .satisfiesExactly(
+            first -> assertThat(first).isBetween(Duration.ofMillis(500), Duration.ofMillis(1000)),
+            then -> assertThat(then).isBetween(Duration.ofMillis(1000), Duration.ofMillis(1500)));
   }
 
   @Test
-  void aRunThatNeverEndsIsTriedAgainAndThenFails() {
-    String never = "trap '' TERM; echo working; while :; do sleep 1; done";
-    assertThatThrownBy(() -> run(hillslope(Duration.ofMillis(300), 1, never)))
-        .hasMessageStartingWith("Hillslope simulation timed out for wepp_id=1; runs_dir=" + runs)
-        .hasMessageContaining("timeout_summary=[a1:")
-        .hasMessageContaining("; a2:");
-    assertThat(context.used).hasSize(2).allMatch(usage -> usage.exit() == -9);
-    assertThat(context.pauses).hasSize(1);
-    assertThat(context.published)
-        .containsExactly(
-            "run:wepp metric:run_hillslope wepp_id=1 timeout_attempts=2 success_on_retry=False"
-                + " final_state=timeout");
+  void aTimeoutThatTheNextAttemptMakesGoodIsToldAsAFlake() throws Exception {
+    program("if mkdir ../first; then\n" + HANG + "fi\n" + GOOD);
+    run(hillslope(Duration.ofSeconds(1), 3));
+    String flake = "wepp_id=1 timeout_attempts=1 success_on_retry=True final_state=success";
+    assertThat(log("p1.err")).last().isEqualTo("[run_hillslope] flake_detected " + flake);
+    assertThat(job.said)
+        .containsExactly(new RecordingContext.Said("run:wepp", "metric:run_hillslope " + flake));
   }
 
   @Test
-  void aRetryMaySucceed() throws Exception {
-    String once = "if [ ! -e ../once ]; then : >../once; exec sleep 1000; fi\n" + OUTPUTS + GOOD;
-    run(hillslope(Duration.ofSeconds(2), 3, once));
-    assertThat(log())
-        .contains("timeout attempt=1/4", "retrying after timeout", "attempt 2/4 start")
-        .contains("flake_detected wepp_id=1 timeout_attempts=1 success_on_retry=True");
+  void outputsOfAnAttemptThatTimedOutDoNotCountForTheNext() throws Exception {
+    program("if mkdir ../first; then\n" + WRITE_OUTPUTS + HANG + "fi\n" + SAY_SUCCESS);
+    assertThat(failure(() -> run(hillslope(Duration.ofSeconds(1), 3))))
+        .contains("../output/H1.pass.dat is missing, ../output/H1.loss.dat is missing");
   }
 
   @Test
-  void waitsForInputsThatAreLate() throws Exception {
-    Files.delete(runs.resolve("p1.man"));
-    context.whilePausing =
-        time -> {
-          try {
-            Files.writeString(runs.resolve("p1.man"), "98.4\n");
-          } catch (IOException e) {
-            throw new UncheckedIOException(e);
+  void aTimeoutAfterTheSuccessIsNone() throws Exception {
+    program(GOOD + HANG);
+    run(hillslope(Duration.ofSeconds(1), 3));
+    assertThat(job.used).hasSize(1);
+    assertThat(job.said).isEmpty();
+  }
+
+  // inputs
+
+  @Test
+  void anInputThatComesLateIsWaitedFor() throws Exception {
+    Path late = runs.resolve("p1.cli");
+    Files.delete(late);
+    job = new RecordingContext(() -> Files.writeString(late, "late climate\n"));
+    runHillslope("cat p1.cli\n" + GOOD);
+    assertThat(job.pauses).hasSize(1);
+    assertThat(log("p1.err")).contains("late climate");
+  }
+
+  @Test
+  void aMissingInputIsNamedAndNothingIsRun() throws Exception {
+    Files.delete(runs.resolve("p1.sol"));
+    program(GOOD);
+    assertThat(failure(() -> run(hillslope(Duration.ofMinutes(1), 3), Duration.ZERO)))
+        .contains("FileNotFoundError: ", runs.resolve("p1.sol").toString());
+    assertThat(job.used).isEmpty();
+  }
+
+  @Test
+  void anInputThatIsAlsoAnOutputOfHillslopesIsNotRemovedByRouting() throws Exception {
+    runWatershed("cat ../output/H1.pass.dat\n" + WRITE_LOSS + ROUTING_SUCCESS);
+    assertThat(log("pw0.err")).contains("pass");
+  }
+
+  // ends
+
+  @Test
+  void anInterruptLeavesNoProcessOfTheClaim() throws Exception {
+    fifo("ready");
+    program("setsid sleep 1000 &\necho up >../../ready; " + HANG);
+    Started run = Started.of(() -> run(hillslope(Duration.ofMinutes(5), 3)));
+    assertThat(Files.readString(folder.resolve("ready"))).isEqualTo("up\n");
+    assertThat(carriers(job.claimId())).isNotEmpty();
+    run.thread().interrupt();
+    assertThat(run.await()).isEqualTo("interrupted");
+    assertThat(carriers(job.claimId())).isEmpty();
+  }
+
+  @Test
+  void anInterruptJustAfterTheEndIsNoFailure() throws Exception {
+    job =
+        new RecordingContext() {
+          @Override
+          public void account(Usage usage) {
+            Thread.currentThread().interrupt();
           }
         };
-    ModelRunner patient =
-        new ModelRunner(
-            processes,
-            new Executables(folder),
-            new CpuBudget(1),
-            Duration.ofSeconds(1),
-            Duration.ofMinutes(1));
-    patient.run(hillslope(Duration.ofMinutes(1), 0, OUTPUTS + GOOD), context);
-    assertThat(context.pauses).containsExactly(Duration.ofMillis(250));
+    Started run = Started.of(() -> runHillslope(GOOD));
+    assertThat(run.await()).isEqualTo("interrupted");
   }
 
-  @Test
-  void namesTheInputThatIsMissing() throws Exception {
-    Files.delete(runs.resolve("p1.man"));
-    assertThat(failure(GOOD))
-        .endsWith(
-            "FileNotFoundError: wepp hillslope 1: input %s was not there after 0 s\n"
-                .formatted(runs.resolve("p1.man")));
-    Files.delete(runs.resolve("p1.run"));
-    assertThat(failure(GOOD)).contains(runs.resolve("p1.run").toString());
-  }
-
-  @Test
-  void namesTheOutputFolderThatIsMissing() throws Exception {
-    Files.delete(folder.resolve("wepp/output"));
-    assertThat(failure(GOOD))
-        .contains("the folder " + folder.resolve("wepp/output") + " does not exist");
-  }
-
-  @Test
-  void keepsOnlyTheLastLinesOfAFlood() {
-    String failure =
-        failure("head -c 100000000 /dev/zero | tr '\\0' 'x' | fold -w 99; echo; echo the end");
-    assertThat(failure).contains("    the end\n");
-    assertThat(failure.length()).isLessThan(5000);
-  }
-
-  @Test
-  void anInterruptLeavesNothingOfTheClaim() throws Exception {
-    Path ready = folder.resolve("ready");
-    assertThat(new ProcessBuilder("mkfifo", ready.toString()).start().waitFor()).isZero();
-    Model model =
-        hillslope(
-            Duration.ofMinutes(1),
-            3,
-            "setsid sleep 1000 & sleep 1000 & echo up >'%s'; wait".formatted(ready));
-    CompletableFuture<String> ended = new CompletableFuture<>();
-    Thread slot =
-        Thread.ofPlatform()
-            .start(() -> {
-              try {
-                run(model);
-                ended.complete("ran to its end");
-              } catch (InterruptedException e) {
-                ended.complete("interrupted");
-              } catch (JobFailed e) {
-                ended.completeExceptionally(e);
-              }
-            });
-    assertThat(Files.readString(ready)).isEqualTo("up\n");
-    slot.interrupt();
-    assertThat(ended.get(30, TimeUnit.SECONDS)).isEqualTo("interrupted");
-    assertThat(aliveWith(context.claimId())).isEmpty();
-  }
-
-  private static Stream<ProcessHandle> aliveWith(String claim) {
-    return ProcessHandle.allProcesses()
-        .filter(process -> {
-          Path environment = Path.of("/proc", Long.toString(process.pid()), "environ");
-          try {
-            return new String(Files.readAllBytes(environment), StandardCharsets.ISO_8859_1)
-                .contains(claim);
-          } catch (IOException e) {
-            return false; // it is gone, or another user's
+  /** The processes that have the claim in their environment. */
+  private static List<Path> carriers(String claim) throws IOException {
+    List<Path> carriers = new ArrayList<>();
+    try (DirectoryStream<Path> all = Files.newDirectoryStream(Path.of("/proc"), "[1-9]*")) {
+      for (Path process : all) {
+        try {
+          byte[] environment = Files.readAllBytes(process.resolve("environ"));
+          if (new String(environment, StandardCharsets.ISO_8859_1).contains(claim)) {
+            carriers.add(process);
           }
-        });
+        } catch (IOException e) {
+          // has ended meanwhile, or is another user's
+        }
+      }
+    }
+    return carriers;
+  }
+
+  // output
+
+  @Test
+  void ofAFloodTheLastLinesAreKept() {
+    String failure =
+        failure(() ->
+            runHillslope(
+                "yes 'SIMULATION YEAR = 1 and much more, so that a line has about a hundred"
+                    + " characters, as they often have' | head -c 100000000\n"
+                    + "echo; for i in $(seq 30); do echo last $i; done\n"));
+    assertThat(failure.lines().dropWhile(line -> !line.equals("  last lines of output:")).skip(1))
+        .startsWith("    last 11")
+        .hasSize(20 + 1)
+        .containsAll(IntStream.rangeClosed(11, 30).mapToObj(i -> "    last " + i).toList());
+    assertThat(runs.resolve("p1.err").toFile().length()).isGreaterThan(99_000_000);
+  }
+
+  @Test
+  void theLinesOfRoutingAreSaidWhileItRuns() throws Exception {
+    fifo("gate");
+    Files.writeString(output.resolve("H1.pass.dat"), "pass\n");
+    program("echo first line; read gate <../../gate\n" + WRITE_LOSS + ROUTING_SUCCESS);
+    Started run = Started.of(() -> run(watershed("run:wepp")));
+    assertThat(job.said.poll(60, TimeUnit.SECONDS))
+        .isEqualTo(new RecordingContext.Said("run:wepp", "first line"));
+    assertThat(run.end()).isNotDone();
+    Files.writeString(folder.resolve("gate"), "open\n");
+    assertThat(run.await()).isEqualTo("good");
+    assertThat(job.said)
+        .containsExactly(
+            new RecordingContext.Said(
+                "run:wepp", "WEPP COMPLETED WATERSHED SIMULATION SUCCESSFULLY"));
+  }
+
+  @Test
+  void theLinesOfAHillslopeAreNotSaid() throws Exception {
+    runHillslope("echo SIMULATION YEAR = 1\n" + GOOD);
+    assertThat(job.said).isEmpty();
   }
 }

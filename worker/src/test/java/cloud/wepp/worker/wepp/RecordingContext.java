@@ -4,38 +4,55 @@ import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.StopReason;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.function.Consumer;
 
-/** The runtime's end of a handler under test: remembers what it is told. */
-final class RecordingContext implements JobContext {
-  final BlockingQueue<String> published = new LinkedBlockingQueue<>();
+/** A job that remembers what is done with it. Its pauses are over at once. */
+class RecordingContext implements JobContext {
+  final BlockingQueue<Said> said = new LinkedBlockingQueue<>();
   final List<Usage> used = new CopyOnWriteArrayList<>();
   final List<Duration> pauses = new CopyOnWriteArrayList<>();
+  private final String claim = UUID.randomUUID().toString();
+  private final Pause pause;
 
-  /** What happens while the handler waits; it never really does. */
-  Consumer<Duration> whilePausing = time -> {};
+  /** What happens in a pause. */
+  @FunctionalInterface
+  interface Pause {
+    void pass() throws Exception;
+  }
+
+  /** One line on a channel. */
+  record Said(String channel, String text) {}
+
+  RecordingContext() {
+    this(() -> {});
+  }
+
+  RecordingContext(Pause pause) {
+    this.pause = pause;
+  }
 
   @Override
   public String jobId() {
-    return "job-1";
+    return "job-of-" + claim;
   }
 
   @Override
   public String claimId() {
-    return "claim-of-" + System.identityHashCode(this);
+    return claim;
   }
 
   @Override
   public InstantSource clock() {
-    return InstantSource.system();
+    return InstantSource.fixed(Instant.EPOCH);
   }
 
   @Override
@@ -59,14 +76,20 @@ final class RecordingContext implements JobContext {
   }
 
   @Override
-  public void pause(Duration time) {
+  public void pause(Duration time) throws InterruptedException {
     pauses.add(time);
-    whilePausing.accept(time);
+    try {
+      pause.pass();
+    } catch (InterruptedException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new AssertionError("the pause of a test failed", e);
+    }
   }
 
   @Override
   public void publish(String channel, String text) {
-    published.add(channel + " " + text);
+    said.add(new Said(channel, text));
   }
 
   @Override
