@@ -40,6 +40,7 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     version = "rq-worker " + Worker.VERSION,
     description = "Runs WEPPcloud's rq jobs: WEPP natively, every state change kept in Postgres.",
+    footer = "%nIn the source tree, `./rq-worker demo` shows all of it on servers of its own.",
     subcommands = {Main.Run.class, Main.Enqueue.class, Main.HistoryOf.class, Main.Settings.class})
 public final class Main {
   /** EX_TEMPFAIL of sysexits.h: try again later. */

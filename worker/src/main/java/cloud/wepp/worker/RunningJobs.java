@@ -66,7 +66,19 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
 
   /** The job's claim holds: its processes may run on. */
   void confirmed(RunningJob job) {
-    processes.leaseUntil(job.claim().id(), safe);
+    whileRunning(job, () -> processes.leaseUntil(job.claim().id(), safe));
+  }
+
+  /** Excludes {@link #ended}, after which the claim must not be spoken of. */
+  private void whileRunning(RunningJob job, Runnable work) {
+    byWorker.computeIfPresent(
+        job.claim().worker(),
+        (worker, present) -> {
+          if (present == job) {
+            work.run();
+          }
+          return present;
+        });
   }
 
   /**
@@ -77,7 +89,7 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
   boolean lost(RunningJob job) {
     boolean runs = job.stop(StopReason.CLAIM_LOST);
     if (runs) {
-      processes.leaseLost(job.claim().id());
+      whileRunning(job, () -> processes.leaseLost(job.claim().id()));
     }
     return runs;
   }

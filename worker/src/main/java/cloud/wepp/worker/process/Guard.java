@@ -108,7 +108,9 @@ public final class Guard {
       case "lost" -> {
         Held held = claims.remove(words.get(1));
         if (held != null && !held.sessions.isEmpty()) {
-          family(words.get(1), held).end(Duration.ZERO, survivor -> {});
+          Family family = family(words.get(1), held);
+          // On a thread of its own, because a process that hangs in the kernel takes its time.
+          Thread.ofPlatform().start(() -> family.end(Duration.ZERO, survivor -> {}));
         }
       }
       default -> {}

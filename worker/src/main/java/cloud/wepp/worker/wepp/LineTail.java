@@ -16,6 +16,8 @@ final class LineTail implements AutoCloseable {
   /** A longer line is cut into several, so that a flood without line ends stays small here. */
   private static final int LONGEST_LINE = 8192;
 
+  private static final long MOST_OF_A_LOOK = 1 << 20;
+
   private final FileChannel channel;
   private final ByteBuffer buffer = ByteBuffer.allocate(65536);
   private final StringBuilder line = new StringBuilder();
@@ -29,17 +31,22 @@ final class LineTail implements AutoCloseable {
     this.lines = lines;
   }
 
-  /** Reads to the present end of the file; what cannot be read now is read later. */
+  /**
+   * Reads what is new, but not all of a flood: the caller has other things to do. The rest, and
+   * what cannot be read now, is read later.
+   */
   void look() {
     try {
-      read();
+      read(MOST_OF_A_LOOK);
     } catch (IOException e) {
       LOG.warn("The output of a running model cannot be read: {}", e.toString());
     }
   }
 
-  private void read() throws IOException {
-    while (channel.read(buffer.clear()) > 0) {
+  private void read(long most) throws IOException {
+    int count = 0;
+    for (long left = most; left > 0 && count >= 0; left -= count) {
+      count = channel.read(buffer.clear());
       String text = StandardCharsets.ISO_8859_1.decode(buffer.flip()).toString();
       for (int from = 0; from < text.length(); ) {
         int end = text.indexOf('\n', from);
@@ -64,7 +71,7 @@ final class LineTail implements AutoCloseable {
   @Override
   public void close() throws IOException {
     try (channel) {
-      read();
+      read(Long.MAX_VALUE);
       tell();
     }
   }

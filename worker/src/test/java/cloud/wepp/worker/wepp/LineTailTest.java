@@ -37,4 +37,15 @@ class LineTailTest {
     }
     assertThat(lines.stream().mapToInt(String::length).sum()).isEqualTo(1_000_000);
   }
+
+  @Test
+  void looksAtAFloodBitByBit() throws Exception {
+    Path file = Files.writeString(folder.resolve("out"), "a line of the flood\n".repeat(200_000));
+    List<String> lines = new ArrayList<>();
+    try (LineTail tail = new LineTail(file, lines::add)) {
+      tail.look();
+      assertThat(lines).hasSizeBetween(10_000, 100_000);
+    }
+    assertThat(lines).hasSize(200_000);
+  }
 }
