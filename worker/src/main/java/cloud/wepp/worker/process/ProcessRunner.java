@@ -228,6 +228,11 @@ public final class ProcessRunner implements AutoCloseable {
         Libc.write(guardPipe, "inherited " + pid + " " + claim + "\n" + lease(claim)));
   }
 
+  /** The guard's pid, for tests. */
+  synchronized int guardPid() {
+    return guardPid;
+  }
+
   /** Ends the guard and the reaper; whatever still runs is ended by the guard. */
   @Override
   public void close() {

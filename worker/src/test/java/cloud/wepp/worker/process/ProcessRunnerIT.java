@@ -7,7 +7,6 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -223,26 +222,9 @@ class ProcessRunnerIT {
     runner.leaseEnded("late-claim");
   }
 
-  /** The living guard of this JVM's runner. */
-  private static int guard() {
-    List<Integer> guards = new ArrayList<>();
-    for (ProcFs.Stat stat : ProcFs.all()) {
-      int pid = stat.id().pid();
-      String command =
-          new String(Libc.readAll("/proc/" + pid + "/cmdline"), StandardCharsets.UTF_8);
-      if (stat.alive()
-          && stat.parent() == ProcFs.SELF
-          && command.contains("\0" + Guard.class.getName() + "\0")) {
-        guards.add(pid);
-      }
-    }
-    assertThat(guards).as("guards of this JVM").hasSize(1);
-    return guards.getFirst();
-  }
-
   /** Returns when it has ended. */
   private static int killGuard() {
-    int pid = guard();
+    int pid = runner.guardPid();
     int fd = Libc.pidfd(pid);
     try (Arena arena = Arena.ofConfined()) {
       Libc.signal(fd, Libc.SIGKILL);
@@ -264,7 +246,7 @@ class ProcessRunnerIT {
     assertThat(Files.readString(folder.resolve("ready"))).isEqualTo("up\n");
     int killed = killGuard();
     runner.run(spec(null, "true"));
-    assertThat(guard()).isNotEqualTo(killed);
+    assertThat(runner.guardPid()).isNotEqualTo(killed);
     runner.leaseLost("guarded-claim");
     assertThat(end.get(30, TimeUnit.SECONDS).exit()).isEqualTo(-9);
   }
