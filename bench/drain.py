@@ -15,7 +15,7 @@ from servers import servers, until, worker
 
 SLOTS = 16
 FUNCTION = "cloud.wepp.noop"
-WARM_UP = 40_000
+WARM_UP = 60_000
 
 
 def fill(connection, queue, count):
@@ -82,7 +82,7 @@ def main():
         simple = peer(where, connection, "simple", max(500, count // 4), "rq.worker.SimpleWorker")
         print(f"SimpleWorker: {simple:.1f} a second")
         with worker(where, SLOTS, "ours"):
-            warm = [round(ours(connection, "ours", WARM_UP // 4, "JVM warm-up")[0]) for _ in range(4)]
+            warm = [round(ours(connection, "ours", WARM_UP // 6, "JVM warm-up")[0]) for _ in range(6)]
             speed, ids = ours(connection, "ours", count, "this worker")
             results, rows = check(connection, where, ids)
             rows -= WARM_UP

@@ -12,8 +12,11 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.DateTimeException;
 import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
@@ -82,6 +85,11 @@ final class Facts {
   private static final Pattern JSON_NUL = Pattern.compile("(?<!\\\\)((?:\\\\\\\\)*)\\\\u0000");
   private static final Instant LAST_YEAR = Instant.parse("9999-01-01T00:00:00Z");
 
+  private static final String SHAPE = "0000-00-00T00:00:00.000000Z";
+  private static final DateTimeFormatter USUAL =
+      DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH:mm:ss.SSSSSS'Z'", Locale.ROOT)
+          .withZone(ZoneOffset.UTC);
+
   private final Table.Rows events = EVENT.rows();
   private final Table.Rows jobs = JOB.rows();
   private final Table.Rows executions = EXECUTION.rows();
@@ -109,8 +117,9 @@ final class Facts {
   }
 
   private void addEvent(Reading read) {
-    Table.Row row = events.row(read.event.source() + " " + read.event.id());
-    row.put("source", read.event.source());
+    String source = read.event.source().toString();
+    Table.Row row = events.row(source, read.event.id());
+    row.put("source", source);
     row.put("stream_ms", read.event.millis());
     row.put("stream_seq", read.event.sequence());
     row.put("event", read.name);
@@ -165,7 +174,7 @@ final class Facts {
     private final @Nullable String name;
     private final @Nullable String job;
     private final @Nullable String claim;
-    private final @Nullable Instant at;
+    private final @Nullable String at;
     private final @Nullable String detail; // JSON that Postgres accepts
     private final JsonNode parsed; // of detail; missing when it is no object
 
@@ -235,13 +244,32 @@ final class Facts {
       return text.isEmpty() ? null : clean(text);
     }
 
-    @Nullable Instant time(String field) {
+    /** A time in the form of all our writers, whose texts compare as the times do. */
+    @Nullable String time(String field) {
       String text = text(field);
-      if (text == null) {
-        return null;
+      if (text == null || isUsual(text)) {
+        return text;
       }
       Instant time = instant(text);
-      return time == null ? instant(text.replace(' ', 'T') + "Z") : time;
+      if (time == null) {
+        time = instant(text.replace(' ', 'T') + "Z");
+      }
+      return time == null ? null : USUAL.format(time);
+    }
+
+    /** Looks at the shape only: parsing every time of every event is dear. */
+    private static boolean isUsual(String text) {
+      if (text.length() != SHAPE.length() || text.charAt(0) != '2') {
+        return false;
+      }
+      for (int i = 0; i < text.length(); i++) {
+        char shape = SHAPE.charAt(i);
+        char c = text.charAt(i);
+        if (shape == '0' ? c < '0' || c > '9' : c != shape) {
+          return false;
+        }
+      }
+      return true;
     }
 
     private static @Nullable Instant instant(String text) {

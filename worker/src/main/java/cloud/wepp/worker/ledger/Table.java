@@ -3,7 +3,6 @@ package cloud.wepp.worker.ledger;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -143,8 +142,7 @@ final class Table {
       return switch (columns.get(position).type()) {
         case "int8" -> values.toArray(Long[]::new);
         case "float8" -> values.toArray(Double[]::new);
-        default ->
-            values.map(value -> value == null ? null : value.toString()).toArray(String[]::new);
+        default -> values.toArray(String[]::new);
       };
     }
   }
@@ -166,9 +164,10 @@ final class Table {
       }
       int position = position(column);
       boolean older =
-          value instanceof Instant time
-              && values[position] instanceof Instant known
-              && known.isAfter(time);
+          columns.get(position).merge() == Merge.LATEST
+              && value instanceof String time
+              && values[position] instanceof String known
+              && known.compareTo(time) > 0;
       if (!older) {
         values[position] = value;
       }
