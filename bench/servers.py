@@ -57,4 +57,4 @@ def until(true, seconds=120):
     while not true():
         if time.monotonic() > end:
             raise TimeoutError("the benchmark waited too long")
-        time.sleep(0.02)
+        time.sleep(0.05)

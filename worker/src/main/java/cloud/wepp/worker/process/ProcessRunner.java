@@ -31,6 +31,7 @@ public final class ProcessRunner implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(ProcessRunner.class);
   private static final String BOOT_VARIABLE = "RQ_WORKER_BOOT";
   private static final String NO_CLAIM = "-";
+  private static final Duration SOON = Duration.ofMillis(20);
   private static final Duration FOREVER = Duration.ofDays(36_500);
 
   private final String boot = UUID.randomUUID().toString();
@@ -77,13 +78,15 @@ public final class ProcessRunner implements AutoCloseable {
     String token = UUID.randomUUID().toString();
     environment.put("RQ_WORKER_PROCESS", token);
     int pid = spawner.spawn(spec, environment);
-    enroll(pid, claim);
     CompletableFuture<Reaper.Ended> end = reaper.watch(pid);
     Family family = new Family(Set.of(pid), "RQ_WORKER_PROCESS=" + token);
     boolean timedOut = false;
     try {
       Reaper.Ended ended;
       try {
+        if (!endsSoon(end)) {
+          enroll(pid, claim);
+        }
         ended = await(end, spec.timeout() == null ? FOREVER : spec.timeout(), every, look);
       } catch (TimeoutException e) {
         timedOut = true;
@@ -106,8 +109,9 @@ public final class ProcessRunner implements AutoCloseable {
           ended.io().read(),
           ended.io().written());
     } finally {
-      sessions.remove(pid);
-      tellGuard("ended " + pid + " " + claim + "\n");
+      if (sessions.remove(pid) != null) {
+        tellGuard("ended " + pid + " " + claim + "\n");
+      }
     }
   }
 
@@ -152,6 +156,19 @@ public final class ProcessRunner implements AutoCloseable {
     }
     long left = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
     return "lease " + claim + " " + Math.max(0, left) + "\n";
+  }
+
+  /**
+   * A short process is no business of the guard's: until it is told, it finds what a dead JVM left
+   * by the variable of this boot.
+   */
+  private static boolean endsSoon(CompletableFuture<Reaper.Ended> end) throws InterruptedException {
+    try {
+      await(end, SOON, SOON, () -> {});
+      return true;
+    } catch (TimeoutException e) {
+      return false;
+    }
   }
 
   private static Reaper.Ended await(
