@@ -245,7 +245,7 @@ class ProcessRunnerIT {
         started(spec(null, claim("guarded-claim"), "echo up >ready; exec sleep 1000"));
     assertThat(Files.readString(folder.resolve("ready"))).isEqualTo("up\n");
     int killed = killGuard();
-    runner.run(spec(null, "true"));
+    runner.run(spec(null, "sleep 0.2")); // long enough for the guard to be told
     assertThat(runner.guardPid()).isNotEqualTo(killed);
     runner.leaseLost("guarded-claim");
     assertThat(end.get(30, TimeUnit.SECONDS).exit()).isEqualTo(-9);
