@@ -16,7 +16,7 @@ from servers import servers, until, worker
 
 SLOTS = 16
 FUNCTION = "cloud.wepp.noop"
-WARM_UP = 60_000
+WARM_UP = 100_000
 ROUNDS = 3
 
 
@@ -84,7 +84,7 @@ def main():
         simple = peer(where, connection, "simple", max(500, count // 4), "rq.worker.SimpleWorker")
         print(f"SimpleWorker: {simple:.1f} a second")
         with worker(where, SLOTS, "ours"):
-            warm = [round(ours(connection, "ours", WARM_UP // 6, "JVM warm-up")[0]) for _ in range(6)]
+            warm = [round(ours(connection, "ours", WARM_UP // 10, "JVM warm-up")[0]) for _ in range(10)]
             rounds = [ours(connection, "ours", count, "this worker") for _ in range(ROUNDS)]
             results, rows = check(connection, where, [id for _, ids in rounds for id in ids])
             rows -= WARM_UP
