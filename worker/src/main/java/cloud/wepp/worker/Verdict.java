@@ -6,6 +6,7 @@ import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobOutcome;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -50,8 +51,8 @@ record Verdict(Duration resultTtl, Duration failureTtl) {
       return Duration.ZERO;
     }
     try {
-      long[] seconds = JSON.readValue(intervals, long[].class);
-      if (seconds.length == 0) {
+      long @Nullable [] seconds = JSON.readValue(intervals, long[].class);
+      if (seconds == null || seconds.length == 0) {
         return Duration.ZERO;
       }
       int index = Math.clamp(seconds.length - retriesLeft, 0, seconds.length - 1);

@@ -21,13 +21,21 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.dataformat.yaml.YAMLMapper;
 
 /** Reads {@link WorkerConfig} from defaults, a YAML file, the environment and {@code --set}. */
 public final class ConfigReader {
   private static final String PREFIX = "RQ_WORKER_";
-  private static final Pattern DURATION = Pattern.compile("(\\d{1,9})\\s*(ms|s|m|h|d|)");
+  private static final Pattern DURATION =
+      Pattern.compile("(\\d{1,9})(\\.\\d{1,3})?\\s*(ms|s|m|h|d|)");
+
+  /** The variables that Kubernetes makes for a Service whose name begins as this worker's. */
+  private static final Pattern SERVICE_LINK =
+      Pattern.compile(
+          PREFIX
+              + "(\\w+_)??(SERVICE_HOST|SERVICE_PORT(_\\w+)?|PORT(_\\d+_[A-Z]+(_PROTO|_PORT|_ADDR)?)?)");
 
   private final Map<String, Key> keys = new LinkedHashMap<>();
   private final Map<String, Given> given = new TreeMap<>();
@@ -120,8 +128,15 @@ public final class ConfigReader {
     } catch (IOException e) {
       problems.add("The file %s cannot be read: %s.".formatted(file, e));
     } catch (JacksonException e) {
-      problems.add("The file %s is not YAML: %s".formatted(file, e.getOriginalMessage()));
+      // The parser's own words quote the file, which may hold a secret.
+      problems.add("The file %s is not YAML%s.".formatted(file, place(e.getLocation())));
     }
+  }
+
+  private static String place(@Nullable TokenStreamLocation at) {
+    return at == null || at.getLineNr() < 1
+        ? ""
+        : ": see line %d, column %d".formatted(at.getLineNr(), at.getColumnNr());
   }
 
   private void flatten(String path, JsonNode node, String source) {
@@ -144,7 +159,8 @@ public final class ConfigReader {
   private void addSet(String set) {
     int equals = set.indexOf('=');
     if (equals < 1) {
-      problems.add("--set %s: KEY=VALUE is needed.".formatted(set));
+      String name = set.replaceAll("[^\\w.-].*", ""); // what follows may be a secret
+      problems.add("--set %s: KEY=VALUE is needed.".formatted(name));
     } else {
       String name = set.substring(0, equals).strip();
       Key key = keys.get(name);
@@ -168,8 +184,9 @@ public final class ConfigReader {
 
   private String nearest(String name) {
     String last = name.substring(name.lastIndexOf('.') + 1);
+    String plain = name.replaceAll("[-_]", "");
     return keys.keySet().stream()
-        .filter(key -> key.endsWith("." + last) || key.replace("-", "").equals(name))
+        .filter(key -> key.endsWith("." + last) || key.replace("-", "").equalsIgnoreCase(plain))
         .findFirst()
         .map(key -> " Is " + key + " meant?")
         .orElse("");
@@ -188,7 +205,7 @@ public final class ConfigReader {
       }
     }
     composeUrl(environment, "redis.url", "REDIS", "redis://%s:%s/9", "6379");
-    String database = environment.getOrDefault("POSTGRES_DB", "wepppy");
+    String database = variable(environment, "POSTGRES_DB").map(Given::value).orElse("wepppy");
     composeUrl(environment, "postgres.url", "POSTGRES", "postgresql://%s:%s/" + database, "5432");
     warnOfUnknown(environment);
   }
@@ -232,7 +249,7 @@ public final class ConfigReader {
       known.add(key.variable() + "_FILE");
     }
     for (String name : new TreeSet<>(environment.keySet())) {
-      boolean link = name.matches(PREFIX + "(SERVICE|PORT)(_.*)?");
+      boolean link = SERVICE_LINK.matcher(name).matches();
       if (name.startsWith(PREFIX) && !known.contains(name) && !link) {
         warnings.add("The environment has " + name + ", which is no setting of this worker.");
       }
@@ -288,8 +305,7 @@ public final class ConfigReader {
       Object value = parse(bare, from.value(), key.setting());
       return optional ? Optional.of(value) : value;
     } catch (IllegalArgumentException e) {
-      String shown =
-          key.secret() ? "***" : "'" + from.value().replaceAll("//[^@/]*@", "//***@") + "'";
+      String shown = key.secret() ? "***" : "'" + Secret.hiddenIn(from.value()) + "'";
       problems.add(
           "%s is %s (%s): %s.".formatted(key.name(), shown, from.source(), e.getMessage()));
       return null;
@@ -336,15 +352,18 @@ public final class ConfigReader {
     if (!matcher.matches()) {
       throw new IllegalArgumentException("a time such as 250ms, 5s, 2m, 1h or 7d is needed");
     }
-    long count = Long.parseLong(matcher.group(1));
-    Duration duration =
-        switch (matcher.group(2)) {
-          case "ms" -> Duration.ofMillis(count);
-          case "m" -> Duration.ofMinutes(count);
-          case "h" -> Duration.ofHours(count);
-          case "d" -> Duration.ofDays(count);
-          default -> Duration.ofSeconds(count);
+    Duration unit =
+        switch (matcher.group(3)) {
+          case "ms" -> Duration.ofMillis(1);
+          case "m" -> Duration.ofMinutes(1);
+          case "h" -> Duration.ofHours(1);
+          case "d" -> Duration.ofDays(1);
+          default -> Duration.ofSeconds(1);
         };
+    String thousandths = matcher.group(2) == null ? "0" : (matcher.group(2) + "00").substring(1, 4);
+    Duration duration =
+        unit.multipliedBy(Long.parseLong(matcher.group(1)))
+            .plus(unit.multipliedBy(Long.parseLong(thousandths)).dividedBy(1000));
     if (duration.toMillis() < min) {
       throw new IllegalArgumentException("it must be " + min + " ms or more");
     }

@@ -37,7 +37,16 @@ public record WorkerConfig(
               is = "how long to wait at start for a Redis that does not answer",
               aliases = "RQ_REDIS_WAIT_TIMEOUT_SECONDS",
               min = 0)
-          Duration startWait) {}
+          Duration startWait) {
+
+    /** Without the password that the URL may hold. */
+    @Override
+    public String toString() {
+      return "Redis[url=%s, password=%s, keyPrefix=%s, statusDatabase=%d, prepDatabase=%d, startWait=%s]"
+          .formatted(
+              Secret.hiddenIn(url), password, keyPrefix, statusDatabase, prepDatabase, startWait);
+    }
+  }
 
   public record Postgres(
       @Setting(
@@ -54,7 +63,15 @@ public record WorkerConfig(
               value = "0s",
               is = "how long to wait at start for a Postgres that does not answer",
               min = 0)
-          Duration startWait) {}
+          Duration startWait) {
+
+    /** Without the password that the URL may hold. */
+    @Override
+    public String toString() {
+      return "Postgres[url=%s, user=%s, password=%s, startWait=%s]"
+          .formatted(Secret.hiddenIn(url), user, password, startWait);
+    }
+  }
 
   public record Slots(
       @Setting(value = "4", is = "jobs run at once; each slot is one rq worker", min = 1) int slots,

@@ -51,7 +51,7 @@ record Answers(List<String> inputs, List<String> outputs) {
 
   /**
    * Routing reads the pass files of its hillslopes: {@code M}, {@code Y}, name. A name after No is
-   * not written.
+   * not written. What is taken for an output by mistake would be removed before the run.
    */
   private static Answers routing(List<String> lines) {
     List<String> inputs = new ArrayList<>();
@@ -62,7 +62,7 @@ record Answers(List<String> inputs, List<String> outputs) {
         continue;
       }
       String before = lines.get(i - 1).toLowerCase(Locale.ROOT);
-      boolean ofHillslope = i > 5 && before.equals("y") && lines.get(i - 2).equalsIgnoreCase("m");
+      boolean ofHillslope = YES.contains(before) && lines.get(i - 2).equalsIgnoreCase("m");
       if (ofHillslope || isInput(line)) {
         inputs.add(line);
       } else if (!NO.contains(before)) {
@@ -81,6 +81,7 @@ record Answers(List<String> inputs, List<String> outputs) {
   }
 
   private static boolean isInput(String name) {
-    return INPUT_SUFFIXES.contains(name.substring(name.lastIndexOf('.') + 1));
+    String suffix = name.substring(name.lastIndexOf('.') + 1);
+    return INPUT_SUFFIXES.contains(suffix.toLowerCase(Locale.ROOT));
   }
 }

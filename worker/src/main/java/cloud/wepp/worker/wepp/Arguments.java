@@ -19,32 +19,54 @@ record Arguments(Map<String, PyValue> values) {
    */
   static Arguments bind(Call call, List<String> parameters, int required) throws JobFailed {
     String name = call.function().substring(call.function().lastIndexOf('.') + 1);
-    if (call.args().size() > parameters.size()) {
-      throw wrong(
-          "%s() takes %d positional arguments but %d were given"
-              .formatted(name, parameters.size(), call.args().size()));
-    }
+    int given = call.args().size();
     Map<String, PyValue> values = new LinkedHashMap<>();
-    for (int i = 0; i < call.args().size(); i++) {
+    for (int i = 0; i < Math.min(given, parameters.size()); i++) {
       values.put(parameters.get(i), call.args().get(i));
     }
-    for (Map.Entry<String, PyValue> given : call.kwargs().entrySet()) {
-      if (!parameters.contains(given.getKey())) {
-        throw wrong("%s() got an unexpected keyword argument '%s'".formatted(name, given.getKey()));
+    for (Map.Entry<String, PyValue> named : call.kwargs().entrySet()) {
+      if (!parameters.contains(named.getKey())) {
+        throw wrong("%s() got an unexpected keyword argument '%s'".formatted(name, named.getKey()));
       }
-      if (values.put(given.getKey(), given.getValue()) != null) {
-        throw wrong("%s() got multiple values for argument '%s'".formatted(name, given.getKey()));
+      if (values.put(named.getKey(), named.getValue()) != null) {
+        throw wrong("%s() got multiple values for argument '%s'".formatted(name, named.getKey()));
       }
     }
+    if (given > parameters.size()) {
+      throw wrong(
+          "%s() takes %s but %d %s given"
+              .formatted(
+                  name, taken(required, parameters.size()), given, given == 1 ? "was" : "were"));
+    }
+    List<String> missing =
+        parameters.subList(0, required).stream()
+            .filter(parameter -> !values.containsKey(parameter))
+            .map(parameter -> "'" + parameter + "'")
+            .toList();
+    if (!missing.isEmpty()) {
+      throw wrong(
+          "%s() missing %d required positional argument%s: %s"
+              .formatted(name, missing.size(), missing.size() == 1 ? "" : "s", listed(missing)));
+    }
     Map<String, PyValue> inOrder = new LinkedHashMap<>();
-    for (int i = 0; i < parameters.size(); i++) {
-      String parameter = parameters.get(i);
-      if (i < required && !values.containsKey(parameter)) {
-        throw wrong("%s() missing 1 required positional argument: '%s'".formatted(name, parameter));
-      }
+    for (String parameter : parameters) {
       inOrder.put(parameter, values.getOrDefault(parameter, PyValue.None.NONE));
     }
     return new Arguments(inOrder);
+  }
+
+  private static String taken(int least, int most) {
+    String range = least == most ? "" + most : "from %d to %d".formatted(least, most);
+    return range + " positional argument" + (most == 1 ? "" : "s");
+  }
+
+  private static String listed(List<String> names) {
+    int last = names.size() - 1;
+    return switch (names.size()) {
+      case 1 -> names.getFirst();
+      case 2 -> names.getFirst() + " and " + names.getLast();
+      default -> String.join(", ", names.subList(0, last)) + ", and " + names.getLast();
+    };
   }
 
   String text(String parameter) throws JobFailed {

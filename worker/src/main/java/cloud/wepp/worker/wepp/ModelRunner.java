@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
@@ -386,7 +387,7 @@ final class ModelRunner {
   }
 
   private static String seconds(Duration duration) {
-    return "%.1f".formatted(duration.toMillis() / 1000.0);
+    return String.format(Locale.ROOT, "%.1f", duration.toMillis() / 1000.0);
   }
 
   /** The {@code .err} file. A log that cannot be written fails no simulation. */

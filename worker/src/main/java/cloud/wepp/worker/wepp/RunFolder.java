@@ -69,8 +69,11 @@ record RunFolder(Path folder) {
       return new Choices(
           bin.isEmpty() ? Optional.empty() : Optional.of(bin),
           state.path("_multi_ofe").asBoolean(false));
-    } catch (IOException | JacksonException e) {
-      throw new JobFailed("ValueError", "%s cannot be read: %s".formatted(file, e.getMessage()));
+    } catch (IOException e) {
+      throw new JobFailed("OSError", "%s cannot be read: %s".formatted(file, e));
+    } catch (JacksonException e) {
+      throw new JobFailed(
+          "ValueError", "%s is not JSON: %s".formatted(file, e.getOriginalMessage()));
     }
   }
 

@@ -167,6 +167,25 @@ class ConfigReaderTest {
         .doesNotContain("hush");
   }
 
+  @Test
+  void aPasswordInAUrlOrInABrokenFileIsNotShown() throws Exception {
+    WorkerConfig config =
+        read(
+            Map.of(
+                "RQ_REDIS_URL", "redis://:hush@redis:6379/9",
+                "DATABASE_URL", "postgresql://wepppy:hush@postgres/wepppy"));
+    assertThat(config.toString())
+        .contains("redis:6379/9", "postgres/wepppy")
+        .doesNotContain("hush");
+    Path broken = file("redis:\n  password: [hush\n");
+    assertThat(
+            catchThrowableOfType(
+                    InvalidConfig.class, () -> ConfigReader.read(broken, Map.of(), List.of()))
+                .getMessage())
+        .contains("is not YAML: see line")
+        .doesNotContain("hush");
+  }
+
   /** The names of WEPPcloud's compose files for its own workers. */
   @Test
   void understandsTheEnvironmentOfWeppcloud() throws Exception {

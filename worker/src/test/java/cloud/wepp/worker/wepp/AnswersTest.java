@@ -61,6 +61,14 @@ class AnswersTest {
     assertThat(answers.outputs()).containsExactly("../output/pass_pw0.txt");
   }
 
+  /** An input that is taken for an output would be removed before the run. */
+  @Test
+  void passFilesAreInputsHoweverTheAnswerIsSpelledAndWithoutAMasterPassFile() throws Exception {
+    Path file = file("M\nYes\n1\n2\n1\nm\nYes\n../output/H1.pass.dat\n\nNo\npw0.CLI\n");
+    assertThat(Answers.read(file).inputs()).containsExactly("../output/H1.pass.dat", "pw0.CLI");
+    assertThat(Answers.read(file).outputs()).isEmpty();
+  }
+
   @Test
   void aNameAfterNoIsNotWrittenByRouting() throws Exception {
     Path file = file("M\nYes\n1\n2\n../output/pass_pw0.txt\n0\n\nNo\n../output/initcond_pw0.txt\n");

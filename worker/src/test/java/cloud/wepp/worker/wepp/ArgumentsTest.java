@@ -40,7 +40,7 @@ class ArgumentsTest {
     assertThatThrownBy(() -> bind(List.of(RUN), Map.of()))
         .hasMessage("f() missing 1 required positional argument: 'wepp_id'");
     assertThatThrownBy(() -> bind(List.of(RUN, RUN, RUN, RUN), Map.of()))
-        .hasMessage("f() takes 3 positional arguments but 4 were given");
+        .hasMessage("f() takes from 2 to 3 positional arguments but 4 were given");
     assertThatThrownBy(() -> bind(List.of(RUN), Map.of("x", RUN)))
         .hasMessage("f() got an unexpected keyword argument 'x'");
     assertThatThrownBy(() -> bind(List.of(RUN), Map.of("runid", RUN)))

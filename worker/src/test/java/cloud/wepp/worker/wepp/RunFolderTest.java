@@ -43,7 +43,7 @@ class RunFolderTest {
     Files.writeString(nodb, "{\"_wepp_bin\": null, \"_multi_ofe\": false}");
     assertThat(run().choices()).isEqualTo(new RunFolder.Choices(Optional.empty(), false));
     Files.writeString(nodb, "{");
-    assertThatThrownBy(() -> run().choices()).hasMessageStartingWith(nodb + " cannot be read");
+    assertThatThrownBy(() -> run().choices()).hasMessageStartingWith(nodb + " is not JSON");
   }
 
   @Test
