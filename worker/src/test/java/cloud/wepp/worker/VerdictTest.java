@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.JobRecord;
+import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.rq.ResultCodec;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.pickle.PyValue;
@@ -11,92 +12,161 @@ import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.job.StopReason;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** What an outcome means for a job, by rq's rules. */
+/** What is written when a job ends: outcome and the job's own fields in, settlement out. */
 class VerdictTest {
-  private static final Duration WEEK = Duration.ofDays(7);
-  private static final Duration YEAR = Duration.ofDays(365);
-  private static final JobOutcome FAILED = new JobOutcome.Failed("Exception: no\n");
+  private static final Verdict VERDICT = new Verdict(Duration.ofSeconds(500), Duration.ofDays(365));
 
-  private static Settlement of(JobOutcome outcome, String... fields) {
-    Map<String, byte[]> hash = new HashMap<>();
-    for (int i = 0; i < fields.length; i += 2) {
-      hash.put(fields[i], fields[i + 1].getBytes(UTF_8));
-    }
-    return new Verdict(WEEK, YEAR).of(new JobRecord("1", hash), false, outcome);
+  private static JobRecord job(Map<String, @Nullable String> fields) {
+    Map<String, byte[]> bytes = new HashMap<>();
+    fields.forEach((name, value) -> {
+      if (value != null) {
+        bytes.put(name, value.getBytes(UTF_8));
+      }
+    });
+    return new JobRecord("a-job", bytes);
   }
 
-  private static Settlement cut(StopReason reason, String... fields) {
-    return of(new JobOutcome.Cut(reason), fields);
-  }
-
-  private static String text(Settlement settlement) throws Exception {
-    return switch (settlement) {
-      case Settlement.Fail(String packed, Duration _) -> ResultCodec.traceback(packed);
-      case Settlement.Stop(String packed, Duration _) -> ResultCodec.traceback(packed);
-      default -> throw new AssertionError(settlement);
+  private static JobOutcome outcome(String how) {
+    return switch (how) {
+      case "returned" -> new JobOutcome.Succeeded(PyValue.of(7));
+      case "failed" -> new JobOutcome.Failed("Exception: why\n");
+      default -> new JobOutcome.Cut(StopReason.valueOf(how.toUpperCase(Locale.ROOT)));
     };
   }
 
-  @Test
-  void noneIsNotWrittenAsAResult() {
-    assertThat(of(new JobOutcome.Succeeded(PyValue.None.NONE)))
-        .isEqualTo(new Settlement.Finish("", WEEK));
+  /** A settlement in a few words; times to live in seconds. */
+  private static String shown(Settlement settlement) {
+    return switch (settlement) {
+      case Settlement.Finish finish -> "finish, keep " + finish.ttl().toSeconds();
+      case Settlement.Fail fail -> "fail, keep " + fail.ttl().toSeconds();
+      case Settlement.Stop stop -> "stop, keep " + stop.ttl().toSeconds();
+      case Settlement.Retry retry -> "retry after " + retry.interval().toSeconds();
+      case Settlement.GiveBack giveBack -> "give back";
+      case Settlement.Leave leave -> "leave";
+    };
   }
 
-  @Test
-  void theJobsOwnTimesToLiveWin() {
-    assertThat(of(new JobOutcome.Succeeded(PyValue.None.NONE), "result_ttl", "-1"))
-        .isEqualTo(new Settlement.Finish("", Duration.ofSeconds(-1)));
-    assertThat(of(FAILED, "failure_ttl", "60"))
-        .isEqualTo(
-            new Settlement.Fail(ResultCodec.excString("Exception: no\n"), Duration.ofSeconds(60)));
-  }
-
-  @Test
-  void aFailureWithoutRetriesIsForGood() {
-    assertThat(of(FAILED, "retries_left", "0")).isInstanceOf(Settlement.Fail.class);
-  }
-
-  /** rq counts intervals from the end of the retries, and repeats the first of them. */
   @ParameterizedTest
-  @CsvSource({
-    "'',3,0", "[0],2,0", "[60],1,60", "'[100, 200, 300]',3,100", "'[100, 200, 300]',2,200",
-    "'[100, 200, 300]',1,300", "'[100, 200]',4,100", "'[100, 200]',1,200", "[],1,0", "nonsense,1,0"
-  })
-  void aFailureWithRetriesRunsAgain(String intervals, String left, long seconds) {
-    assertThat(of(FAILED, "retries_left", left, "retry_intervals", intervals))
+  @CsvSource(
+      delimiter = '|',
+      nullValues = "-",
+      textBlock =
+          """
+          # outcome   | retries_left | retry_intervals | result_ttl | failure_ttl | settlement
+          returned    | -            | -               | -          | -           | finish, keep 500
+          returned    | -            | -               | 60         | 9           | finish, keep 60
+          returned    | -            | -               | 0          | -           | finish, keep 0
+          returned    | -            | -               | -1         | -           | finish, keep -1
+          returned    | 3            | [5]             | -          | -           | finish, keep 500
+          returned    | -            | -               | ''         | -           | finish, keep 500
+          returned    | -            | -               | None       | -           | finish, keep 500
+          failed      | -            | -               | 60         | -           | fail, keep 31536000
+          failed      | -            | -               | 60         | 9           | fail, keep 9
+          failed      | -            | -               | -          | -1          | fail, keep -1
+          failed      | 0            | [5]             | -          | -           | fail, keep 31536000
+          failed      | -1           | [5]             | -          | -           | fail, keep 31536000
+          failed      | 1            | -               | -          | -           | retry after 0
+          failed      | 3            | [5]             | -          | -           | retry after 5
+          timeout     | -            | -               | -          | 9           | fail, keep 9
+          timeout     | 1            | [5]             | -          | -           | retry after 5
+          killed      | -            | -               | -          | 9           | fail, keep 9
+          killed      | 1            | [5]             | -          | -           | retry after 5
+          stopped     | -            | -               | 60         | -           | stop, keep 31536000
+          stopped     | 1            | [5]             | 60         | 9           | stop, keep 9
+          drained     | -            | -               | 60         | 9           | give back
+          drained     | 1            | [5]             | 60         | 9           | give back
+          claim_lost  | -            | -               | 60         | 9           | leave
+          claim_lost  | 1            | [5]             | 60         | 9           | leave
+          """)
+  void anOutcomeAndTheJobsFieldsMakeASettlement(
+      String how,
+      @Nullable String retriesLeft,
+      @Nullable String intervals,
+      @Nullable String resultTtl,
+      @Nullable String failureTtl,
+      String settlement) {
+    Map<String, @Nullable String> fields = new HashMap<>();
+    fields.put("retries_left", retriesLeft);
+    fields.put("retry_intervals", intervals);
+    fields.put("result_ttl", resultTtl);
+    fields.put("failure_ttl", failureTtl);
+    assertThat(shown(VERDICT.of(job(fields), false, outcome(how)))).isEqualTo(settlement);
+  }
+
+  /** Recorded from rq: intervals count from the front; the first serves retries without one. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          # intervals     | retries left before this one | seconds
+          [100, 200, 300] | 3                            | 100
+          [100, 200, 300] | 2                            | 200
+          [100, 200, 300] | 1                            | 300
+          [100, 200]      | 4                            | 100
+          [100, 200]      | 3                            | 100
+          [100, 200]      | 2                            | 100
+          [100, 200]      | 1                            | 200
+          [100]           | 3                            | 100
+          [100]           | 1                            | 100
+          [0]             | 1                            | 0
+          [-5]            | 1                            | 0
+          []              | 1                            | 0
+          60              | 1                            | 0
+          null            | 1                            | 0
+          [               | 1                            | 0
+          ["soon"]        | 1                            | 0
+          {}              | 1                            | 0
+          """)
+  void theIntervalOfARetryIsChosenAsByRq(String intervals, String left, long seconds) {
+    JobRecord job = job(Map.of("retries_left", left, "retry_intervals", intervals));
+    assertThat(VERDICT.of(job, false, outcome("failed")))
         .isEqualTo(new Settlement.Retry(Duration.ofSeconds(seconds)));
   }
 
   @Test
-  void aTimeoutFailsInRqsWordsAndMayBeRetried() throws Exception {
-    assertThat(text(cut(StopReason.TIMEOUT, "timeout", "42")))
-        .isEqualTo(
-            "rq.timeouts.JobTimeoutException: Task exceeded maximum timeout value (42 seconds)");
-    assertThat(cut(StopReason.TIMEOUT, "retries_left", "1")).isInstanceOf(Settlement.Retry.class);
+  void aReturnValueIsWrittenInTheJobsOwnSerializer() throws MalformedJob {
+    PyValue value = PyValue.tuple(PyValue.of(true), PyValue.of(1.5));
+    JobOutcome outcome = new JobOutcome.Succeeded(value);
+    Settlement.Finish pickled = (Settlement.Finish) VERDICT.of(job(Map.of()), false, outcome);
+    assertThat(ResultCodec.returnValue(pickled.returnValue(), false)).isEqualTo(value);
+    Settlement.Finish json = (Settlement.Finish) VERDICT.of(job(Map.of()), true, outcome);
+    assertThat(ResultCodec.returnValue(json.returnValue(), true))
+        .isEqualTo(new PyValue.ListOf(java.util.List.of(PyValue.of(true), PyValue.of(1.5))));
   }
 
   @Test
-  void aStoppedJobIsNotRetried() throws Exception {
-    Settlement stopped = cut(StopReason.STOPPED, "retries_left", "1");
-    assertThat(stopped).isInstanceOf(Settlement.Stop.class);
-    assertThat(text(stopped)).isEqualTo("Job stopped by user, work-horse terminated.");
+  void noneIsNoReturnValue() {
+    assertThat(VERDICT.of(job(Map.of()), false, new JobOutcome.Succeeded(PyValue.None.NONE)))
+        .isEqualTo(new Settlement.Finish("", Duration.ofSeconds(500)));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          timeout | rq.timeouts.JobTimeoutException: Task exceeded maximum timeout value (60 seconds)
+          killed  | Work-horse terminated unexpectedly; waitpid returned 9 (signal 9); ended by rq's kill-horse command.
+          failed  | Exception: why
+          """)
+  void aFailureSaysWhyInRqsWords(String how, String text) throws MalformedJob {
+    Settlement.Fail fail =
+        (Settlement.Fail) VERDICT.of(job(Map.of("timeout", "60")), false, outcome(how));
+    assertThat(ResultCodec.traceback(fail.excString()).strip()).isEqualTo(text);
   }
 
   @Test
-  void aKilledHorseFailsTheJob() throws Exception {
-    assertThat(text(cut(StopReason.KILLED)))
-        .startsWith("Work-horse terminated unexpectedly; waitpid returned 9 (signal 9); ");
-  }
-
-  @Test
-  void aDrainGivesBackAndALostClaimWritesNothing() {
-    assertThat(cut(StopReason.DRAINED)).isEqualTo(new Settlement.GiveBack());
-    assertThat(cut(StopReason.CLAIM_LOST)).isEqualTo(new Settlement.Leave());
+  void aStopSaysSoInRqsWords() throws MalformedJob {
+    Settlement.Stop stop = (Settlement.Stop) VERDICT.of(job(Map.of()), false, outcome("stopped"));
+    assertThat(ResultCodec.traceback(stop.excString()))
+        .isEqualTo("Job stopped by user, work-horse terminated.");
   }
 }

@@ -10,6 +10,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+/** The lines of a file that grows. */
 class LineTailTest {
   @TempDir Path folder;
 

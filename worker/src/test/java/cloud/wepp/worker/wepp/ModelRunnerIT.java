@@ -271,6 +271,66 @@ class ModelRunnerIT {
         .contains("returncode=-11");
   }
 
+  @Test
+  void aHillslopesSuccessThatIsNotTheLastLineIsNone() {
+    assertThat(failure(() -> runHillslope(GOOD + "echo ' Fortran runtime error: End of file'")))
+        .contains("    Fortran runtime error: End of file\n")
+        .doesNotContain("WEPP reported success");
+  }
+
+  @Test
+  void aWatershedBelowAParentRunIsLinkedByItsOwnPath() throws Exception {
+    Path pup = Files.createDirectories(folder.resolve("_pups/omni/scenarios/mulch"));
+    Files.move(folder.resolve("wepp"), pup.resolve("wepp"));
+    runs = pup.resolve("wepp/runs");
+    output = pup.resolve("wepp/output");
+    assertThat(failure(() -> runWatershed("exit 0")))
+        .endsWith(
+            "See <a href=\"browse/_pups/omni/scenarios/mulch/wepp/runs/pw0.err\">%s</a>\n"
+                .formatted(runs.resolve("pw0.err")));
+  }
+
+  @Test
+  void outputsOfOtherProjectsAreNotRemoved() throws Exception {
+    Path other = Files.createDirectories(folder.resolve("other/wepp/output"));
+    Path loss = Files.writeString(other.resolve("loss.txt"), "loss");
+    answers(
+        "pw0.run",
+        "M, Yes, 1, 2, No, 1, M, Y, ../output/H1.pass.dat, , Yes,"
+            + " ../../other/wepp/output/loss.txt, pw0.str");
+    runWatershed(ROUTING_SUCCESS);
+    assertThat(loss).hasContent("loss");
+  }
+
+  @Test
+  void aProgramThatCannotBeStartedFailsTheRun() {
+    assertThat(
+            failure(() -> {
+              Files.writeString(executable(), "#!/no/such/shell\n");
+              Files.setPosixFilePermissions(
+                  executable(), PosixFilePermissions.fromString("rwx------"));
+              run(hillslope(Duration.ofMinutes(1), 3));
+            }))
+        .endsWith("OSError: cannot start " + executable() + ": No such file or directory\n");
+  }
+
+  @Test
+  void aLogThatCannotBeWrittenFailsNothing() throws Exception {
+    Files.createDirectory(runs.resolve("p1.err"));
+    runHillslope(GOOD);
+    assertThat(output.resolve("H1.loss.dat")).isNotEmptyFile();
+  }
+
+  @Test
+  void aMissingOutputFolderFailsTheRunBeforeItStarts() throws Exception {
+    Files.delete(output);
+    assertThat(failure(() -> runHillslope(GOOD)))
+        .endsWith(
+            "FileNotFoundError: %s writes ../output/H1.pass.dat, but the folder %s does not exist\n"
+                .formatted(runs.resolve("p1.run"), output));
+    assertThat(job.used).isEmpty();
+  }
+
   // timeouts
 
   @Test
