@@ -99,11 +99,12 @@ public final class Guard {
       }
       case "lease" -> {
         Held held = held(words.get(1));
-        held.freezeAt = System.nanoTime() + Long.parseLong(words.get(2)) * 1_000_000;
-        if (held.frozen) {
-          held.frozen = false;
+        long left = Long.parseLong(words.get(2));
+        held.freezeAt = System.nanoTime() + left * 1_000_000;
+        if (held.frozen && left > 0) {
           family(words.get(1), held).thaw();
         }
+        held.frozen = false;
       }
       case "lost" -> {
         Held held = claims.remove(words.get(1));
