@@ -1,7 +1,6 @@
 """No-op jobs through `rq worker`, SimpleWorker and this worker: one run, one Redis, a queue filled beforehand."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -12,16 +11,15 @@ from rq import Queue
 from rq.job import Job
 from rq.registry import FinishedJobRegistry
 
-from servers import servers, until, worker
+from servers import NOOP, RQ, servers, until, worker
 
 SLOTS = 16
-FUNCTION = "cloud.wepp.noop"
 WARM_UP = 100_000
 ROUNDS = 3
 
 
 def fill(connection, queue, count):
-    jobs = [Queue.prepare_data(FUNCTION) for _ in range(count)]
+    jobs = [Queue.prepare_data(NOOP) for _ in range(count)]
     return [job.id for job in Queue(queue, connection=connection).enqueue_many(jobs)]
 
 
@@ -40,7 +38,7 @@ def rate(connection, ids):
 def peer(where, connection, queue, count, worker_class):
     ids = fill(connection, queue, count)
     subprocess.run(
-        [os.path.join(os.path.dirname(sys.executable), "rq"), "worker", "--burst", "--quiet",
+        [RQ, "worker", "--burst", "--quiet",
          "-u", where["redis_url"], "--worker-class", worker_class, queue],
         check=True,
     )

@@ -9,14 +9,12 @@ import time
 import redis
 from rq import Queue, Worker
 
-from servers import servers, until, worker
-
-FUNCTION = "cloud.wepp.noop"
+from servers import NOOP, RQ, servers, until, worker
 
 
 def one(queue):
     enqueued = time.time()
-    job = queue.enqueue(FUNCTION)
+    job = queue.enqueue(NOOP)
     while job.get_status() != "finished":
         pass
     job.refresh()
@@ -34,7 +32,7 @@ def main():
     with servers() as where, worker(where, 4, "ours"):
         connection = redis.Redis.from_url(where["redis_url"])
         peer = subprocess.Popen(
-            [os.path.join(os.path.dirname(sys.executable), "rq"), "worker", "--quiet",
+            [RQ, "worker", "--quiet",
              "-u", where["redis_url"], "--name", "peer", "peer"],
         )
         try:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -12,6 +13,8 @@ from rq import Worker
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LAUNCHER = os.path.join(ROOT, "rq-worker")
+RQ = os.path.join(os.path.dirname(sys.executable), "rq")
+NOOP = "cloud.wepp.noop"
 
 
 @contextlib.contextmanager

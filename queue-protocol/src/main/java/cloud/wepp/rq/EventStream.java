@@ -4,7 +4,6 @@ import static cloud.wepp.rq.Wire.bytes;
 import static cloud.wepp.rq.Wire.text;
 
 import io.lettuce.core.Consumer;
-import io.lettuce.core.LettuceFutures;
 import io.lettuce.core.RedisBusyException;
 import io.lettuce.core.RedisCommandExecutionException;
 import io.lettuce.core.RedisException;
@@ -25,7 +24,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -76,7 +74,7 @@ public final class EventStream implements AutoCloseable {
    * @param wait how long to wait for the first one, at most {@link #LONGEST_WAIT}
    */
   public List<Event> read(int most, Duration wait) {
-    return reach(
+    return redis.reach(
         "read events",
         () -> {
           try {
@@ -130,7 +128,7 @@ public final class EventStream implements AutoCloseable {
    * nothing and have been silent for an hour.
    */
   public List<Event> abandoned(Duration idle, int most) {
-    return reach(
+    return redis.reach(
         "take over abandoned events",
         () -> {
           try {
@@ -211,7 +209,7 @@ public final class EventStream implements AutoCloseable {
     }
     String[] names = {events};
     Long _ =
-        reach(
+        redis.reach(
             "remove events",
             () -> done.<Long>call(connection, ScriptOutputType.INTEGER, names, arguments));
   }
@@ -229,27 +227,18 @@ public final class EventStream implements AutoCloseable {
 
   /** How many events are in the stream: those that are not done. Any thread may call it. */
   public long waiting() {
-    return reach("count events", () -> connection.sync().xlen(events));
+    return redis.reach("count events", () -> connection.sync().xlen(events));
   }
 
   /** Ends the wait of a read that is going on. Any thread may call it. */
   public void wake() {
     Long _ =
-        reach("end a wait", () -> connection.sync().clientUnblock(reader, UnblockType.TIMEOUT));
+        redis.reach(
+            "end a wait", () -> connection.sync().clientUnblock(reader, UnblockType.TIMEOUT));
   }
 
   private <T> T await(RedisFuture<T> answer) {
-    return LettuceFutures.awaitOrCancel(
-        answer, reading.getTimeout().toMillis(), java.util.concurrent.TimeUnit.MILLISECONDS);
-  }
-
-  private <T> T reach(String what, Supplier<T> work) {
-    try {
-      return work.get();
-    } catch (RedisException e) {
-      throw new QueueUnavailable(
-          "could not " + what + " on Redis at " + redis.address() + ": " + e.getMessage(), e);
-    }
+    return RedisAccess.answer(reading, answer);
   }
 
   /** Leaves the group. Events that were read and are not done go to another consumer in time. */

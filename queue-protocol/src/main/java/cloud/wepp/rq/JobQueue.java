@@ -5,8 +5,6 @@ import static cloud.wepp.rq.Wire.text;
 
 import io.lettuce.core.KeyValue;
 import io.lettuce.core.LMoveArgs;
-import io.lettuce.core.LettuceFutures;
-import io.lettuce.core.RedisException;
 import io.lettuce.core.RedisFuture;
 import io.lettuce.core.RedisNoScriptException;
 import io.lettuce.core.ScriptOutputType;
@@ -22,8 +20,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -194,7 +190,7 @@ public final class JobQueue implements AutoCloseable {
    */
   public List<Held> heartbeat(List<Claim> claims) {
     Instant now = clock.instant();
-    return reach(
+    return redis.reach(
         "send heartbeats",
         () -> {
           List<RedisFuture<byte[]>> sent = new ArrayList<>();
@@ -248,7 +244,7 @@ public final class JobQueue implements AutoCloseable {
    */
   public List<String> heartbeatIdle(List<String> idle, List<String> all) {
     byte[] now = bytes(Wire.iso(clock.instant()));
-    return reach(
+    return redis.reach(
         "heartbeat of idle workers",
         () -> {
           RedisAsyncCommands<String, byte[]> async = connection.async();
@@ -298,7 +294,7 @@ public final class JobQueue implements AutoCloseable {
     hash.put("version", bytes(info.version()));
     hash.put("python_version", bytes("Java " + Runtime.version().feature()));
     hash.put("state", bytes("idle"));
-    reach(
+    redis.reach(
         "register workers",
         () -> {
           RedisAsyncCommands<String, byte[]> async = connection.async();
@@ -320,7 +316,7 @@ public final class JobQueue implements AutoCloseable {
   /** Ends the records of slots, as rq does at a worker's death. */
   public void unregister(List<String> workers, List<String> queues) {
     byte[] now = bytes(Wire.iso(clock.instant()));
-    reach(
+    redis.reach(
         "unregister workers",
         () -> {
           RedisAsyncCommands<String, byte[]> async = connection.async();
@@ -339,7 +335,7 @@ public final class JobQueue implements AutoCloseable {
 
   /** Ids in the queue from {@code offset}, head first. Changes nothing. */
   public List<String> ids(String queue, int offset, int count) {
-    return reach(
+    return redis.reach(
         "read queue " + queue,
         () ->
             connection.sync().lrange(keys.queue(queue), offset, offset + count - 1L).stream()
@@ -349,7 +345,7 @@ public final class JobQueue implements AutoCloseable {
 
   /** What decides who can run a job: its call and its callbacks. One round trip for all ids. */
   public List<JobRecord> calls(List<String> ids) {
-    return reach(
+    return redis.reach(
         "read jobs",
         () -> {
           List<RedisFuture<List<KeyValue<String, byte[]>>>> sent = new ArrayList<>();
@@ -388,7 +384,7 @@ public final class JobQueue implements AutoCloseable {
 
   /** Looks at a queue without changing it. */
   public Look look(String queue) {
-    return reach(
+    return redis.reach(
         "look at queue " + queue,
         () -> {
           var async = connection.async();
@@ -432,7 +428,7 @@ public final class JobQueue implements AutoCloseable {
 
     /** Returns when the queue has a head, or after the longest wait. */
     public boolean await() {
-      return reach(
+      return redis.reach(
           "wait at queue " + queue,
           () ->
               own.sync()
@@ -452,7 +448,7 @@ public final class JobQueue implements AutoCloseable {
 
   /** Opens rq's command channels of all slots. */
   public Commands commands(List<String> workers, Commands.Listener listener) {
-    return reach(
+    return redis.reach(
         "subscribe to commands",
         () -> new Commands(redis.connectPubSub(), keys, workers, listener));
   }
@@ -486,7 +482,7 @@ public final class JobQueue implements AutoCloseable {
             "stopped_callback_name")) {
       job.put(empty, new byte[0]);
     }
-    return reach(
+    return redis.reach(
         "enqueue to queue " + queue,
         () -> {
           var async = connection.async();
@@ -499,13 +495,6 @@ public final class JobQueue implements AutoCloseable {
                   async.rpush(keys.queue(queue), bytes(id))));
           return id;
         });
-  }
-
-  /** The job as it is now, or empty when there is none. */
-  public Optional<JobRecord> find(String id) {
-    Map<String, byte[]> fields =
-        reach("read job " + id, () -> connection.sync().hgetall(keys.job(id)));
-    return fields.containsKey("data") ? Optional.of(new JobRecord(id, fields)) : Optional.empty();
   }
 
   private static String newId() {
@@ -525,23 +514,12 @@ public final class JobQueue implements AutoCloseable {
   // arguments
   private <T extends @Nullable Object> T call(
       String what, Script script, ScriptOutputType output, String[] names, List<byte[]> arguments) {
-    return reach(
+    return redis.reach(
         what, () -> script.<T>call(connection, output, names, arguments.toArray(byte[][]::new)));
   }
 
-  private <T extends @Nullable Object> T reach(String what, Supplier<T> work) {
-    try {
-      return work.get();
-    } catch (RedisException e) {
-      throw new QueueUnavailable(
-          "could not " + what + " on Redis at " + redis.address() + ": " + e.getMessage(), e);
-    }
-  }
-
-  /** The answer to a command already sent; its own error if it has one. */
   private <T> T answer(RedisFuture<T> sent) {
-    return LettuceFutures.awaitOrCancel(
-        sent, connection.getTimeout().toNanos(), TimeUnit.NANOSECONDS);
+    return RedisAccess.answer(connection, sent);
   }
 
   private boolean awaitAll(List<? extends RedisFuture<?>> sent) {

@@ -2,8 +2,10 @@ package cloud.wepp.rq;
 
 import io.lettuce.core.ClientOptions;
 import io.lettuce.core.ClientOptions.DisconnectedBehavior;
+import io.lettuce.core.LettuceFutures;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisException;
+import io.lettuce.core.RedisFuture;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.SocketOptions;
 import io.lettuce.core.api.StatefulRedisConnection;
@@ -59,8 +61,25 @@ public final class RedisAccess implements AutoCloseable {
     return uri.getHost() + ":" + uri.getPort() + "/" + uri.getDatabase();
   }
 
-  RedisClient client() {
-    return client;
+  /**
+   * Does something on this server; says what and where when it does not answer.
+   *
+   * @param what follows "could not"
+   */
+  <T extends @Nullable Object> T reach(String what, Supplier<T> work) {
+    try {
+      return work.get();
+    } catch (RedisException e) {
+      throw new QueueUnavailable(
+          "could not " + what + " on Redis at " + address() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** The answer to a command already sent on a connection; its own error if it has one. */
+  static <T extends @Nullable Object> T answer(
+      StatefulRedisConnection<?, ?> connection, RedisFuture<T> sent) {
+    return LettuceFutures.awaitOrCancel(
+        sent, connection.getTimeout().toNanos(), TimeUnit.NANOSECONDS);
   }
 
   StatefulRedisConnection<String, byte[]> connect() {

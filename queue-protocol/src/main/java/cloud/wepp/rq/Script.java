@@ -1,6 +1,5 @@
 package cloud.wepp.rq;
 
-import io.lettuce.core.LettuceFutures;
 import io.lettuce.core.RedisFuture;
 import io.lettuce.core.RedisNoScriptException;
 import io.lettuce.core.ScriptOutputType;
@@ -8,7 +7,6 @@ import io.lettuce.core.api.StatefulRedisConnection;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /** One Lua script: sent by its digest, and whole when the server does not know it yet. */
@@ -29,16 +27,11 @@ final class Script {
       String[] keys,
       byte[]... arguments) {
     try {
-      return answer(connection, this.<T>send(connection, output, keys, arguments));
+      return RedisAccess.answer(connection, this.<T>send(connection, output, keys, arguments));
     } catch (RedisNoScriptException e) {
-      return answer(connection, connection.async().<T>eval(source, output, keys, arguments));
+      return RedisAccess.answer(
+          connection, connection.async().<T>eval(source, output, keys, arguments));
     }
-  }
-
-  private static <T extends @Nullable Object> T answer(
-      StatefulRedisConnection<String, byte[]> connection, RedisFuture<T> sent) {
-    return LettuceFutures.awaitOrCancel(
-        sent, connection.getTimeout().toNanos(), TimeUnit.NANOSECONDS);
   }
 
   /** Sends the digest alone; the answer is an error when the server does not know the script. */
