@@ -37,6 +37,9 @@ record Hillslopes(List<Integer> ids, int atOnce) {
    * @throws InterruptedException after all have ended
    */
   void run(One one) throws JobFailed, InterruptedException {
+    if (Thread.interrupted()) {
+      throw new InterruptedException("stopped before the first hillslope");
+    }
     AtomicInteger done = new AtomicInteger();
     ExecutorService threads =
         Executors.newFixedThreadPool(atOnce, Thread.ofPlatform().name("hillslope-", 0).factory());
