@@ -39,6 +39,8 @@ def worker(where, slots, queue):
         "postgres.url": where["postgres_url"],
         "worker.slots": slots,
         "worker.queues": queue,
+        "python.enabled": "false",
+        "routing.native-queues": queue,
         "worker.name": "bench",
     }
     command = [LAUNCHER, "run"]

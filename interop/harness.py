@@ -106,6 +106,8 @@ class JavaWorker:
             "wepp.input-wait": "1s",
             "timing.heartbeat": "1s",
             "timing.grace": "1s",
+            "python.enabled": "false",
+            "routing.native-queues": "default,other",
         }
         if servers.postgres:
             given["postgres.url"] = servers.postgres

@@ -39,6 +39,7 @@ public final class JobQueue implements AutoCloseable {
   private final StatefulRedisConnection<String, byte[]> connection;
   private final Script take;
   private final Script settle;
+  private final Script recorded;
   private final Script heartbeat;
   private final Script meta;
 
@@ -50,6 +51,7 @@ public final class JobQueue implements AutoCloseable {
     connection = redis.connect();
     take = new Script("take.lua", connection);
     settle = new Script("settle.lua", connection);
+    recorded = new Script("recorded.lua", connection);
     heartbeat = new Script("heartbeat.lua", connection);
     meta = new Script("meta.lua", connection);
   }
@@ -142,6 +144,9 @@ public final class JobQueue implements AutoCloseable {
 
   /** Ends a claim. May be repeated: the second time changes nothing and returns the same. */
   public Settled settle(Claim claim, Settlement settlement, Ended ended) {
+    if (settlement instanceof Settlement.Recorded(Settlement otherwise)) {
+      return record(claim, ended).orElseGet(() -> settle(claim, otherwise, ended));
+    }
     record Writing(String kind, Duration ttl, String payload, Duration interval) {}
     Writing w =
         switch (settlement) {
@@ -152,6 +157,7 @@ public final class JobQueue implements AutoCloseable {
           case Settlement.Retry r -> new Writing("retry", Duration.ZERO, "", r.interval());
           case Settlement.GiveBack g -> new Writing("giveback", Duration.ZERO, "", Duration.ZERO);
           case Settlement.Leave l -> new Writing("leave", Duration.ZERO, "", Duration.ZERO);
+          case Settlement.Recorded r -> throw new IllegalArgumentException("nested in another");
         };
     byte[] answer =
         call(
@@ -181,6 +187,31 @@ public final class JobQueue implements AutoCloseable {
       case "canceled" -> Settled.CANCELED;
       default -> Settled.LOST;
     };
+  }
+
+  /** Empty when rq has not ended the job under this claim. */
+  private Optional<Settled> record(Claim claim, Ended ended) {
+    byte[] ending =
+        call(
+            "record the end of job " + claim.job().id(),
+            recorded,
+            ScriptOutputType.VALUE,
+            new String[] {
+              keys.job(claim.job().id()), keys.leases(), keys.events(), keys.ended(claim.id())
+            },
+            arguments(
+                keys.prefix,
+                claim.job().id(),
+                claim.queue(),
+                claim.worker(),
+                claim.id(),
+                claim.execution(),
+                Wire.iso(ended.at()),
+                ended.function(),
+                ended.run(),
+                ended.detail()));
+    return Optional.ofNullable(ending)
+        .map(how -> text(how).equals("canceled") ? Settled.CANCELED : Settled.SETTLED);
   }
 
   /**

@@ -61,6 +61,11 @@ final class Keys {
     return prefix + ":wepp:leases";
   }
 
+  /** Our own hash: how rq ended a job in a Python child, written in the child under its claim. */
+  String ended(String claim) {
+    return prefix + ":wepp:ended:" + claim;
+  }
+
   /** Our own stream: every state change that this worker makes. */
   String events() {
     return prefix + ":wepp:events";

@@ -30,6 +30,14 @@ public sealed interface Settlement {
   /** Back to the front of its queue; no retry is used up. */
   record GiveBack() implements Settlement {}
 
+  /**
+   * rq itself has written the end, in a Python child that held the claim; the event is left to
+   * write.
+   *
+   * @param otherwise what is written when it turns out that rq has written nothing
+   */
+  record Recorded(Settlement otherwise) implements Settlement {}
+
   /** The claim is lost: nothing may be written. */
   record Leave() implements Settlement {}
 }

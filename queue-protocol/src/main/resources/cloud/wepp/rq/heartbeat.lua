@@ -7,11 +7,20 @@ local prefix, id, queue, worker, claim, execution, iso, epoch = unpack(ARGV, 1, 
 local lease, wip = tonumber(ARGV[9]), tonumber(ARGV[10])
 local worker_key = prefix .. ':worker:' .. worker
 
+local time = redis.call('TIME')
+local now = tonumber(time[1])
+local lease_end = now * 1000 + math.floor(tonumber(time[2]) / 1000) + lease
+
 redis.call('HSET', worker_key, 'last_heartbeat', iso, 'current_job_working_time', ARGV[11])
 redis.call('EXPIRE', worker_key, wip)
 redis.call('EXPIRE', worker_key .. ':executions', wip + 60)
 
 local held = redis.call('HMGET', KEYS[1], 'claim', 'status')
+-- rq has just ended the job in a Python child, which is recorded under this claim in a moment.
+if held[1] ~= claim and redis.call('EXISTS', prefix .. ':wepp:ended:' .. claim) == 1 then
+  redis.call('ZADD', KEYS[2], 'XX', lease_end, id .. '|' .. claim)
+  return 'held'
+end
 if held[1] ~= claim or held[2] == 'canceled' then
   redis.call('ZREM', KEYS[2], id .. '|' .. claim)
   if not held[2] or held[2] == 'canceled' then
@@ -19,9 +28,7 @@ if held[1] ~= claim or held[2] == 'canceled' then
   end
   return held[1] == claim and 'canceled' or 'lost'
 end
-local time = redis.call('TIME')
-local now = tonumber(time[1])
-redis.call('ZADD', KEYS[2], now * 1000 + math.floor(tonumber(time[2]) / 1000) + lease, id .. '|' .. claim)
+redis.call('ZADD', KEYS[2], lease_end, id .. '|' .. claim)
 redis.call('ZADD', prefix .. ':wip:' .. queue, 'XX', now + wip, id)
 local record = prefix .. ':execution:' .. id .. ':' .. execution
 redis.call('HSET', record, 'last_heartbeat', epoch)

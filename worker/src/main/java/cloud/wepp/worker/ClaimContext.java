@@ -61,6 +61,16 @@ final class ClaimContext implements JobContext {
   }
 
   @Override
+  public String executionId() {
+    return claim.execution();
+  }
+
+  @Override
+  public String worker() {
+    return claim.worker();
+  }
+
+  @Override
   public InstantSource clock() {
     return clock;
   }

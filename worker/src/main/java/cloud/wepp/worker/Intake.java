@@ -16,7 +16,7 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Predicate;
+import java.util.function.BiPredicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -39,7 +39,7 @@ final class Intake implements AutoCloseable {
   private static final long LAST_LOOK_MS = 1000;
 
   private final JobQueue jobs;
-  private final Predicate<JobRecord> runnableHere;
+  private final BiPredicate<String, JobRecord> runnableHere;
   private final List<JobListener> listeners;
   private final List<Reader> readers;
   private final ReentrantLock lock = new ReentrantLock();
@@ -51,7 +51,7 @@ final class Intake implements AutoCloseable {
   Intake(
       JobQueue jobs,
       List<String> queues,
-      Predicate<JobRecord> runnableHere,
+      BiPredicate<String, JobRecord> runnableHere,
       List<JobListener> listeners) {
     this.jobs = jobs;
     this.runnableHere = runnableHere;
@@ -239,7 +239,7 @@ final class Intake implements AutoCloseable {
     private void learn(List<String> ids) {
       List<String> unknown = ids.stream().filter(id -> !known.containsKey(id)).distinct().toList();
       for (JobRecord job : jobs.calls(unknown)) {
-        known.put(job.id(), runnableHere.test(job));
+        known.put(job.id(), runnableHere.test(queue, job));
       }
     }
 

@@ -5,6 +5,7 @@ import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.Ended;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Settled;
+import cloud.wepp.rq.JobRecord;
 import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.WeppcloudRedis;
@@ -31,7 +32,7 @@ final class JobRunner {
 
   private final JobQueue jobs;
   private final WeppcloudRedis weppcloud;
-  private final Map<String, JobHandler> handlers;
+  private final Routes routes;
   private final Verdict verdict;
   private final RunningJobs running;
   private final List<JobListener> listeners;
@@ -40,14 +41,14 @@ final class JobRunner {
   JobRunner(
       JobQueue jobs,
       WeppcloudRedis weppcloud,
-      Map<String, JobHandler> handlers,
+      Routes routes,
       Verdict verdict,
       RunningJobs running,
       List<JobListener> listeners,
       InstantSource clock) {
     this.jobs = jobs;
     this.weppcloud = weppcloud;
-    this.handlers = handlers;
+    this.routes = routes;
     this.verdict = verdict;
     this.running = running;
     this.listeners = listeners;
@@ -56,59 +57,65 @@ final class JobRunner {
 
   /** Runs a job to its end, whatever that is, on this thread. */
   void run(Claim claim) {
-    RunningJob job = running.start(claim);
+    Task task = task(claim.job());
+    RunningJob job = running.start(claim, task.handler.overtime());
     ClaimContext context = new ClaimContext(job, jobs, weppcloud, clock);
     try {
       listeners.forEach(listener -> listener.started(claim));
-      Attempt attempt = attempt(claim, context);
+      JobOutcome outcome = attempt(task, context);
       job.end();
-      JobOutcome outcome =
-          attempt.outcome != null
-              ? attempt.outcome
-              : new JobOutcome.Cut(job.reason().orElse(StopReason.DRAINED));
-      settle(claim, context, attempt.call, outcome);
+      if (outcome == null) {
+        outcome = new JobOutcome.Cut(job.reason().orElse(StopReason.DRAINED));
+      }
+      settle(claim, context, task.call, outcome);
     } finally {
       running.ended(job);
     }
   }
 
-  /** An attempt without an outcome was interrupted. */
-  private record Attempt(@Nullable Call call, @Nullable JobOutcome outcome) {}
+  /** What is to be done for a job. */
+  private record Task(Call call, JobHandler handler) {}
 
-  private Attempt attempt(Claim claim, ClaimContext context) {
-    Call call = null;
+  private Task task(JobRecord job) {
     try {
-      call = Call.read(claim.job().data());
-      JobHandler handler = handlers.get(call.function());
-      if (handler == null) {
-        return new Attempt(
-            call, new JobOutcome.Failed("ValueError: Invalid attribute name: " + call.function()));
-      }
-      return new Attempt(call, handler.handle(call, context));
-    } catch (InterruptedException e) {
-      return new Attempt(call, null);
+      Call call = Call.read(job.data());
+      String unknown = "ValueError: Invalid attribute name: " + call.function();
+      return new Task(call, routes.of(job, call).orElseGet(() -> failing(unknown)));
     } catch (MalformedJob e) {
-      return new Attempt(
-          call,
-          new JobOutcome.Failed(
-              "rq.exceptions.DeserializationError: job %s: its call cannot be read: %s"
-                  .formatted(claim.job().id(), e.getMessage())));
-    } catch (RuntimeException | Error e) { // a bug must end the job, not the slot
-      LOG.error("Job {} ended by an error of the worker", claim.job().id(), e);
-      StringWriter trace = new StringWriter();
-      e.printStackTrace(new PrintWriter(trace));
-      return new Attempt(call, new JobOutcome.Failed(trace.toString()));
+      String unreadable =
+          "rq.exceptions.DeserializationError: job %s: its call cannot be read: %s"
+              .formatted(job.id(), e.getMessage());
+      return new Task(
+          new Call("", List.of(), Map.of()), routes.of(e).orElseGet(() -> failing(unreadable)));
     }
   }
 
-  private void settle(Claim claim, ClaimContext context, @Nullable Call call, JobOutcome outcome) {
-    Settlement settlement = verdict.of(claim.job(), call != null && call.json(), outcome);
+  private static JobHandler failing(String text) {
+    return (call, context) -> new JobOutcome.Failed(text);
+  }
+
+  /** Null when the job was interrupted. */
+  private static @Nullable JobOutcome attempt(Task task, ClaimContext context) {
+    try {
+      return task.handler.handle(task.call, context);
+    } catch (InterruptedException e) {
+      return null;
+    } catch (RuntimeException | Error e) { // a bug must end the job, not the slot
+      LOG.error("Job {} ended by an error of the worker", context.jobId(), e);
+      StringWriter trace = new StringWriter();
+      e.printStackTrace(new PrintWriter(trace));
+      return new JobOutcome.Failed(trace.toString());
+    }
+  }
+
+  private void settle(Claim claim, ClaimContext context, Call call, JobOutcome outcome) {
+    Settlement settlement = verdict.of(claim.job(), call.json(), outcome);
     Instant now = clock.instant();
     Ended ended =
         new Ended(
             now,
-            call == null ? "" : call.function(),
-            call == null ? "" : run(call),
+            call.function(),
+            run(call),
             context.detail(
                 Duration.between(claim.startedAt(), now), cause(outcome), error(outcome)));
     Settled settled =
@@ -129,13 +136,27 @@ final class JobRunner {
     return switch (outcome) {
       case JobOutcome.Succeeded s -> "succeeded";
       case JobOutcome.Failed f -> "failed";
+      case JobOutcome.Recorded(String ending, var e, var o) ->
+          switch (ending) {
+            case "finished" -> "succeeded";
+            case "stopped" -> "stopped";
+            default -> "failed";
+          };
       case JobOutcome.Cut c -> c.reason().name().toLowerCase(Locale.ROOT);
     };
   }
 
   private static String error(JobOutcome outcome) {
-    return outcome instanceof JobOutcome.Failed(String traceback)
-        ? traceback.strip().lines().reduce("", (before, line) -> line)
-        : "";
+    return switch (outcome) {
+      case JobOutcome.Failed(String text) -> lastLine(text);
+      case JobOutcome.Recorded(String ending, String error, String otherwise) ->
+          ending.isEmpty() ? lastLine(otherwise) : error;
+      case JobOutcome.Succeeded s -> "";
+      case JobOutcome.Cut c -> "";
+    };
+  }
+
+  private static String lastLine(String text) {
+    return text.strip().lines().reduce("", (before, line) -> line);
   }
 }

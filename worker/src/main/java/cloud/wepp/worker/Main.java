@@ -12,6 +12,7 @@ import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.ledger.History;
 import cloud.wepp.worker.ledger.LedgerStore;
 import cloud.wepp.worker.ledger.LedgerUnavailable;
+import cloud.wepp.worker.python.PythonUnavailable;
 import java.io.PrintWriter;
 import java.math.BigInteger;
 import java.nio.file.Path;
@@ -70,6 +71,12 @@ public final class Main {
             case LedgerUnavailable unavailable -> {
               err.println("rq-worker: " + unavailable.getMessage());
               yield UNREACHABLE;
+            }
+            case PythonUnavailable unavailable -> {
+              err.println(
+                  "rq-worker: %s%n  Mend python.command, python.preload and so on, or set python.enabled=false and routing.native-queues."
+                      .formatted(unavailable.getMessage()));
+              yield CommandLine.ExitCode.USAGE;
             }
             default -> {
               log.error("unexpected error", e);

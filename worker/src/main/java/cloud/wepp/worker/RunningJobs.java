@@ -40,8 +40,12 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
     this.shutdown = shutdown;
   }
 
-  /** To be called on the thread that runs the job. */
-  RunningJob start(Claim claim) {
+  /**
+   * To be called on the thread that runs the job.
+   *
+   * @param overtime how long after the job's timeout it is stopped
+   */
+  RunningJob start(Claim claim, Duration overtime) {
     RunningJob job = new RunningJob(claim);
     byWorker.put(claim.worker(), job);
     confirmed(job);
@@ -50,7 +54,10 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
         .timeoutSeconds()
         .ifPresent(seconds ->
             job.timeout(
-                timer.schedule(() -> job.stop(StopReason.TIMEOUT), seconds, TimeUnit.SECONDS)));
+                timer.schedule(
+                    () -> job.stop(StopReason.TIMEOUT),
+                    seconds + overtime.toSeconds(),
+                    TimeUnit.SECONDS)));
     return job;
   }
 

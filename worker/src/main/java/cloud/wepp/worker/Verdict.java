@@ -25,6 +25,8 @@ record Verdict(Duration resultTtl, Duration failureTtl) {
       case JobOutcome.Succeeded(PyValue value) ->
           new Settlement.Finish(ResultCodec.returnValue(value, json), resultTtl(job));
       case JobOutcome.Failed(String traceback) -> failed(job, traceback);
+      case JobOutcome.Recorded(var ending, var error, String otherwise) ->
+          new Settlement.Recorded(failed(job, otherwise));
       case JobOutcome.Cut(var reason) ->
           switch (reason) {
             case TIMEOUT, KILLED -> failed(job, reason.text(job.timeoutSeconds()));

@@ -18,10 +18,12 @@ import cloud.wepp.worker.ledger.LedgerUnavailable;
 import cloud.wepp.worker.ledger.PostgresAccess;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
+import cloud.wepp.worker.python.PythonHandler;
 import cloud.wepp.worker.wepp.RunFolders;
 import cloud.wepp.worker.wepp.WeppFunctions;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -35,6 +37,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -53,6 +56,7 @@ public final class Worker implements AutoCloseable {
   private final LedgerStore history;
   private final Ledger ledger;
   private final ProcessRunner processes;
+  private final @Nullable PythonHandler python;
   private final RunningJobs running;
   private final Heartbeat heartbeat;
   private final Intake intake;
@@ -96,21 +100,18 @@ public final class Worker implements AutoCloseable {
         new WeppcloudRedis(redis, config.redis().statusDatabase(), config.redis().prepDatabase());
     processes = ProcessRunner.start();
     running = new RunningJobs(processes, timing.lease(), drain::countDown);
-    Map<String, JobHandler> functions = new HashMap<>(Functions.BUILT_IN);
-    functions.putAll(wepp(config, processes));
-    functions.putAll(more);
+    Map<String, JobHandler> natives = new HashMap<>(Routes.BUILT_IN);
+    natives.putAll(wepp(config, processes));
+    natives.putAll(more);
+    python = config.python().enabled() ? python(config, registration.queues(), processes) : null;
+    Routes routes = new Routes(natives, python, config.routing());
     heartbeat = new Heartbeat(jobs, running, registration, listeners);
-    intake =
-        new Intake(
-            jobs,
-            registration.queues(),
-            job -> Functions.canRun(functions.keySet(), job),
-            listeners);
+    intake = new Intake(jobs, registration.queues(), routes::canRun, listeners);
     JobRunner runner =
         new JobRunner(
             jobs,
             weppcloud,
-            functions,
+            routes,
             new Verdict(timing.resultTtl(), timing.failureTtl()),
             running,
             listeners,
@@ -180,6 +181,37 @@ public final class Worker implements AutoCloseable {
         cpu);
   }
 
+  private static PythonHandler python(
+      WorkerConfig config, List<String> queues, ProcessRunner processes) {
+    WorkerConfig.Python python = config.python();
+    Map<String, Object> script = new HashMap<>();
+    script.put("redis_url", config.redis().url());
+    script.put("redis_password", config.redis().password().map(Secret::reveal).orElse(""));
+    script.put("key_prefix", config.redis().keyPrefix());
+    script.put("queues", queues);
+    script.put("preload", python.preload());
+    script.put("worker_class", python.workerClass());
+    script.put("job_class", python.jobClass().orElse(""));
+    script.put("queue_class", python.queueClass().orElse(""));
+    script.put("serializer", python.serializer().orElse(""));
+    script.put("result_ttl", config.timing().resultTtl().toSeconds());
+    try {
+      return new PythonHandler(
+          new PythonHandler.Settings(
+              python.command(),
+              python.directory().orElse(Path.of("").toAbsolutePath()),
+              script,
+              python.jobsPerSupervisor(),
+              python.jobsPerServer(),
+              (long) python.serverMemory() << 20,
+              python.reload(),
+              config.timing().grace()),
+          processes);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException("interrupted while Python started", e);
+    }
+  }
+
   /** Names each slot {@code <host>-<boot id>.<n>}, so that no name is ever used twice. */
   private static Heartbeat.Registration registration(WorkerConfig config) {
     String hostname = "localhost";
@@ -197,7 +229,7 @@ public final class Worker implements AutoCloseable {
         IntStream.rangeClosed(1, config.worker().slots())
             .mapToObj(n -> "%s-%s.%d".formatted(name, boot, n))
             .toList(),
-        config.worker().queues(),
+        config.servedQueues(),
         new JobQueue.WorkerInfo(ProcessHandle.current().pid(), hostname, address, VERSION));
   }
 
@@ -273,6 +305,9 @@ public final class Worker implements AutoCloseable {
       jobs.unregister(registration.workers(), registration.queues());
     } catch (QueueUnavailable e) {
       LOG.warn("{}; rq forgets these workers when their records expire.", e.getMessage());
+    }
+    if (python != null) {
+      python.close();
     }
     processes.close();
     ledger.close();

@@ -117,6 +117,8 @@ class ProgramIT {
                   Map.entry("RQ_REDIS_WAIT_TIMEOUT_SECONDS", "300"),
                   Map.entry("RQ_WORKER_STARTUP_DELAY_SECONDS", "5"),
                   Map.entry("WEPPPY_NCPU", "6"),
+                  Map.entry("RQ_WORKER_PYTHON_ENABLED", "false"),
+                  Map.entry("RQ_WORKER_ROUTING_NATIVE_QUEUES", "default"),
                   Map.entry("DATABASE_URL", postgres.url()),
                   Map.entry("RQ_WORKER_PORT", "tcp://10.0.0.1:9090"),
                   Map.entry("RQ_WORKER_PORT_9090_TCP", "tcp://10.0.0.1:9090"),

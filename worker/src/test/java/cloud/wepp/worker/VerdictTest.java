@@ -37,6 +37,7 @@ class VerdictTest {
     return switch (how) {
       case "returned" -> new JobOutcome.Succeeded(PyValue.of(7));
       case "failed" -> new JobOutcome.Failed("Exception: why\n");
+      case "recorded" -> new JobOutcome.Recorded("finished", "", "Exception: why\n");
       default -> new JobOutcome.Cut(StopReason.valueOf(how.toUpperCase(Locale.ROOT)));
     };
   }
@@ -50,6 +51,7 @@ class VerdictTest {
       case Settlement.Retry retry -> "retry after " + retry.interval().toSeconds();
       case Settlement.GiveBack giveBack -> "give back";
       case Settlement.Leave leave -> "leave";
+      case Settlement.Recorded recorded -> "rq's own, else " + shown(recorded.otherwise());
     };
   }
 
@@ -84,6 +86,8 @@ class VerdictTest {
           drained     | 1            | [5]             | 60         | 9           | give back
           claim_lost  | -            | -               | 60         | 9           | leave
           claim_lost  | 1            | [5]             | 60         | 9           | leave
+          recorded    | -            | -               | 60         | 9           | rq's own, else fail, keep 9
+          recorded    | 1            | [5]             | 60         | 9           | rq's own, else retry after 5
           """)
   void anOutcomeAndTheJobsFieldsMakeASettlement(
       String how,

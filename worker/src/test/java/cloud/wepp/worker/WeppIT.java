@@ -77,6 +77,8 @@ class WeppIT {
                 List.of(
                     "redis.url=" + redis.url(),
                     "postgres.url=" + postgres.url(),
+                    "python.enabled=false",
+                    "routing.native-queues=default",
                     "wepp.bin-dir=" + REAL.orElse(executables),
                     "wepp.runs=" + folder.resolve("runs")))
             .config();

@@ -84,7 +84,12 @@ class WorkerIT {
 
   private Worker worker(Map<String, JobHandler> functions, String... sets) throws InvalidConfig {
     List<String> all =
-        new ArrayList<>(List.of("redis.url=" + redis.url(), "postgres.url=" + postgres.url()));
+        new ArrayList<>(
+            List.of(
+                "redis.url=" + redis.url(),
+                "postgres.url=" + postgres.url(),
+                "python.enabled=false",
+                "routing.native-queues=default"));
     all.addAll(List.of(sets));
     WorkerConfig config = ConfigReader.read(null, Map.of(), all).config();
     Worker worker = Worker.start(config, functions, List.of(listener), InstantSource.system());

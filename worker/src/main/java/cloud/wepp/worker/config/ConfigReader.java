@@ -321,9 +321,21 @@ public final class ConfigReader {
       case "java.time.Duration" -> duration(text, setting.min());
       case "java.nio.file.Path" -> path(text);
       case "java.lang.String" -> text;
+      case "boolean" -> truth(text);
       case "java.util.List<java.lang.String>" ->
-          Arrays.stream(text.split(",", -1)).map(String::strip).toList();
+          Arrays.stream(text.split(",", -1))
+              .map(String::strip)
+              .filter(item -> !item.isEmpty())
+              .toList();
       default -> new Secret(text);
+    };
+  }
+
+  private static boolean truth(String text) {
+    return switch (text) {
+      case "true" -> true;
+      case "false" -> false;
+      default -> throw new IllegalArgumentException("true or false is needed");
     };
   }
 

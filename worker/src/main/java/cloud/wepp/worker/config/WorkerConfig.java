@@ -11,7 +11,14 @@ import java.util.Optional;
  * {@code timing.result-ttl} in the file and {@code RQ_WORKER_TIMING_RESULT_TTL} in the environment.
  */
 public record WorkerConfig(
-    Redis redis, Postgres postgres, Slots worker, Timing timing, Ledger ledger, Wepp wepp) {
+    Redis redis,
+    Postgres postgres,
+    Slots worker,
+    Routing routing,
+    Python python,
+    Timing timing,
+    Ledger ledger,
+    Wepp wepp) {
 
   public record Redis(
       @Setting(
@@ -94,6 +101,56 @@ public record WorkerConfig(
               aliases = "WEPPPY_NCPU",
               min = 1)
           Optional<Integer> jobCpu) {}
+
+  /** In a pattern of functions, {@code *} stands for any characters. */
+  public record Routing(
+      @Setting(
+              is =
+                  "queues from which only jobs are taken that this worker runs without Python; the"
+                      + " rest stay in place")
+          List<String> nativeQueues,
+      @Setting(is = "patterns of functions that Python runs although this worker could")
+          List<String> toPython,
+      @Setting(is = "patterns of functions that this worker leaves in their queue")
+          List<String> refuse) {}
+
+  public record Python(
+      @Setting(
+              value = "true",
+              is =
+                  "whether Python functions are run; without, only `routing.native-queues` are"
+                      + " served")
+          boolean enabled,
+      @Setting(
+              value = "python3",
+              is = "the interpreter, which has rq and the functions; a path, or a name on PATH")
+          String command,
+      @Setting(
+              is =
+                  "the working directory, in which functions are looked for first; the worker's own"
+                      + " if not set")
+          Optional<Path> directory,
+      @Setting(is = "modules to import once, before jobs are forked") List<String> preload,
+      @Setting(value = "rq.worker.Worker", is = "rq's worker class") String workerClass,
+      @Setting(is = "rq's job class; rq's own if not set") Optional<String> jobClass,
+      @Setting(is = "rq's queue class; rq's own if not set") Optional<String> queueClass,
+      @Setting(is = "rq's serializer; pickle if not set") Optional<String> serializer,
+      @Setting(
+              value = "1000",
+              is = "jobs after which the process that runs a slot's jobs is replaced",
+              min = 1)
+          int jobsPerSupervisor,
+      @Setting(
+              value = "100000",
+              is = "jobs after which the process that holds the imported modules is replaced",
+              min = 1)
+          int jobsPerServer,
+      @Setting(value = "4096", is = "its memory in MiB beyond which it is replaced sooner", min = 1)
+          int serverMemory,
+      @Setting(
+              value = "false",
+              is = "for development: whether it is replaced when a module's source has changed")
+          boolean reload) {}
 
   public record Timing(
       @Setting(value = "5s", is = "between two heartbeats", min = 100) Duration heartbeat,
@@ -193,6 +250,19 @@ public record WorkerConfig(
           "timing.wip is %s and timing.lease %s: rq must wait longer than this worker's own lease."
               .formatted(timing.wip(), timing.lease()));
     }
+    if (!python.enabled() && servedQueues().isEmpty()) {
+      found.add(
+          "python.enabled is false and routing.native-queues names none of worker.queues (%s): there"
+                  .formatted(String.join(", ", worker.queues()))
+              + " is nothing to serve.");
+    }
     return found;
+  }
+
+  /** The queues that are read: without Python only those from which only native jobs are taken. */
+  public List<String> servedQueues() {
+    return worker.queues().stream()
+        .filter(queue -> python.enabled() || routing.nativeQueues().contains(queue))
+        .toList();
   }
 }

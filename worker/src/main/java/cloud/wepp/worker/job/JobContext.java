@@ -22,6 +22,12 @@ public interface JobContext {
    */
   String claimId();
 
+  /** rq's id of this execution of the job. */
+  String executionId();
+
+  /** The rq worker name of the slot that runs the job. */
+  String worker();
+
   /** The time. */
   InstantSource clock();
 

@@ -1,6 +1,7 @@
 package cloud.wepp.worker.job;
 
 import cloud.wepp.rq.Call;
+import java.time.Duration;
 
 /** Runs the jobs of one function. */
 @FunctionalInterface
@@ -13,4 +14,12 @@ public interface JobHandler {
    * @throws InterruptedException after everything the job started has ended
    */
   JobOutcome handle(Call call, JobContext context) throws InterruptedException;
+
+  /**
+   * How long after its timeout the job is still left alone, because the handler sees to the timeout
+   * itself.
+   */
+  default Duration overtime() {
+    return Duration.ZERO;
+  }
 }

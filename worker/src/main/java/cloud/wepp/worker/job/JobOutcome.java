@@ -16,6 +16,16 @@ public sealed interface JobOutcome {
    */
   record Failed(String traceback) implements JobOutcome {}
 
+  /**
+   * rq itself ran the job, and has written how it ended.
+   *
+   * @param ending {@code finished}, {@code failed}, {@code stopped} or {@code retried}; empty when
+   *     rq is not known to have written anything
+   * @param error the last line of the failure's text; empty when there was none
+   * @param otherwise the failure to write if rq has written nothing
+   */
+  record Recorded(String ending, String error, String otherwise) implements JobOutcome {}
+
   /** The job was stopped from outside before it ended. */
   record Cut(StopReason reason) implements JobOutcome {}
 }

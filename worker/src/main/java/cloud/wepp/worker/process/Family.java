@@ -15,12 +15,19 @@ import java.util.function.Predicate;
  * their own are known by a variable in their environment, or by their parent.
  *
  * @param sessions their ids
+ * @param roots processes that are no members, while all that came from them is
  * @param marker how the variable begins, as {@code NAME=value}
  * @param ended the members that were told to end
  */
-record Family(Set<Integer> sessions, String marker, Set<ProcFs.Identity> ended) {
+record Family(
+    Set<Integer> sessions, Set<Integer> roots, String marker, Set<ProcFs.Identity> ended) {
   Family(Set<Integer> sessions, String marker) {
-    this(sessions, marker, new HashSet<>());
+    this(sessions, Set.of(), marker, new HashSet<>());
+  }
+
+  /** What came from one process, without that process. */
+  static Family below(int root, String marker) {
+    return new Family(Set.of(), Set.of(root), marker, new HashSet<>());
   }
 
   private static final Duration LOOK_AGAIN = Duration.ofMillis(100);
@@ -32,7 +39,7 @@ record Family(Set<Integer> sessions, String marker, Set<ProcFs.Identity> ended) 
     strangers.removeIf(stat -> !stat.alive() || stat.id().pid() == ProcFs.SELF);
     List<ProcFs.Stat> members = new ArrayList<>();
     move(strangers, members, this::carriesSign);
-    Set<Integer> parents = new HashSet<>();
+    Set<Integer> parents = new HashSet<>(roots);
     do {
       members.forEach(member -> parents.add(member.id().pid()));
     } while (move(strangers, members, stat -> parents.contains(stat.parent())));

@@ -82,16 +82,20 @@ final class ProcFs {
     return new Io(number(text, "\nread_bytes:"), number(text, "\nwrite_bytes:"));
   }
 
-  /** The children of the first thread, to which orphans go; null where the kernel does not tell. */
+  /** The children of this process's first thread, to which orphans go; null as for children. */
   static @Nullable List<Integer> adopted() {
-    String path = "/proc/self/task/" + SELF + "/children";
-    String text = new String(Libc.readAll(path), StandardCharsets.UTF_8);
+    return children(SELF);
+  }
+
+  /** The children of a process's first thread; null where the kernel does not tell. */
+  static @Nullable List<Integer> children(int pid) {
+    String text = text(pid, "task/" + pid + "/children");
     if (text.isEmpty()) {
       return Tells.CHILDREN ? List.of() : null;
     }
     List<Integer> children = new ArrayList<>();
-    for (String pid : text.trim().split(" ", -1)) {
-      children.add(Integer.valueOf(pid));
+    for (String child : text.trim().split(" ", -1)) {
+      children.add(Integer.valueOf(child));
     }
     return children;
   }

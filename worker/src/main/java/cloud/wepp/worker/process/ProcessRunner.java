@@ -115,6 +115,39 @@ public final class ProcessRunner implements AutoCloseable {
     }
   }
 
+  /** A process that outlives its jobs works for this claim now, in a session of its own. */
+  public void lend(int pid, String claim) {
+    enroll(pid, claim);
+  }
+
+  /** The process works for the claim no longer. */
+  public void takeBack(int pid, String claim) {
+    sessions.remove(pid);
+    tellGuard("ended " + pid + " " + claim + "\n");
+  }
+
+  /**
+   * Ends what came from a process that adopts its orphans, but not the process itself. Returns when
+   * none of it is left.
+   */
+  public void endBelow(int pid, String claim, Duration grace) {
+    List<Integer> children = ProcFs.children(pid);
+    if (children != null && children.isEmpty()) {
+      return; // orphans come to it, so there is nothing else to find
+    }
+    end(Family.below(pid, CLAIM_VARIABLE + "=" + claim), grace);
+  }
+
+  /** Ends these sessions and all that came from them. Returns when none of it is left. */
+  public void endSessions(Set<Integer> pids, String claim) {
+    end(new Family(pids, CLAIM_VARIABLE + "=" + claim), Duration.ZERO);
+  }
+
+  /** The most memory a process has held so far, in bytes; 0 when it is gone. */
+  public long peakRss(int pid) {
+    return ProcFs.peakRss(pid);
+  }
+
   /** The claim is confirmed: its processes may run for this long before the guard freezes them. */
   public void leaseUntil(String claim, Duration fromNow) {
     leases.put(claim, System.nanoTime() + fromNow.toNanos());

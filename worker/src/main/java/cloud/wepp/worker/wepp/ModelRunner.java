@@ -2,6 +2,7 @@ package cloud.wepp.worker.wepp;
 
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.process.CpuBudget;
+import cloud.wepp.worker.process.LineTail;
 import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
 import cloud.wepp.worker.process.ProcessSpec;

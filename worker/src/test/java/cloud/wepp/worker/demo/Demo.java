@@ -100,6 +100,8 @@ public final class Demo implements Callable<Integer> {
                       "redis.url=" + redis.url(),
                       "postgres.url=" + postgres.url(),
                       "worker.name=demo",
+                      "python.enabled=false",
+                      "routing.native-queues=default",
                       "worker.slots=2",
                       "wepp.bin-dir=" + bin,
                       "wepp.runs=" + folder.resolve("runs")))

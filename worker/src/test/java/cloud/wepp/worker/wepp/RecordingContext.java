@@ -51,6 +51,16 @@ class RecordingContext implements JobContext {
   }
 
   @Override
+  public String executionId() {
+    return "execution-of-" + claim;
+  }
+
+  @Override
+  public String worker() {
+    return "a-slot";
+  }
+
+  @Override
   public InstantSource clock() {
     return InstantSource.fixed(Instant.EPOCH);
   }

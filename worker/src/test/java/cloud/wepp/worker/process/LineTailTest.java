@@ -1,4 +1,4 @@
-package cloud.wepp.worker.wepp;
+package cloud.wepp.worker.process;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

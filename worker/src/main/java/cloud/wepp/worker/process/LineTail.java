@@ -1,4 +1,4 @@
-package cloud.wepp.worker.wepp;
+package cloud.wepp.worker.process;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -10,7 +10,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Reads the lines of a file that another process writes; each call reads what is new. */
-final class LineTail implements AutoCloseable {
+public final class LineTail implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(LineTail.class);
 
   /** A longer line is cut into several, so that a flood without line ends stays small here. */
@@ -26,7 +26,7 @@ final class LineTail implements AutoCloseable {
   /**
    * @param lines told of every line that is not blank, without the blanks around it
    */
-  LineTail(Path file, Consumer<String> lines) throws IOException {
+  public LineTail(Path file, Consumer<String> lines) throws IOException {
     channel = FileChannel.open(file);
     this.lines = lines;
   }
@@ -35,11 +35,11 @@ final class LineTail implements AutoCloseable {
    * Reads what is new, but not all of a flood: the caller has other things to do. The rest, and
    * what cannot be read now, is read later.
    */
-  void look() {
+  public void look() {
     try {
       read(MOST_OF_A_LOOK);
     } catch (IOException e) {
-      LOG.warn("The output of a running model cannot be read: {}", e.toString());
+      LOG.warn("The output of a running process cannot be read: {}", e.toString());
     }
   }
 

@@ -1,0 +1,213 @@
+package cloud.wepp.worker.python;
+
+import cloud.wepp.worker.job.JobContext;
+import cloud.wepp.worker.job.JobOutcome;
+import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.process.ProcessRunner;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
+
+/** One job in its supervisor, on its slot's thread: ordered, watched, ended, and accounted for. */
+final class PythonJob {
+  /** What rq itself gives a job beyond its timeout before it kills the work horse. */
+  static final Duration OVERTIME = Duration.ofSeconds(60);
+
+  private static final Duration LOOK = Duration.ofMillis(250);
+  private static final Duration BURIAL = Duration.ofSeconds(90);
+
+  private final JobContext context;
+  private final ProcessRunner processes;
+  private final JobOutput output;
+  private final Duration grace;
+  private @Nullable StopReason stopped;
+  private boolean relayed;
+  private int horse;
+  private long peakRss;
+  private long started = System.nanoTime();
+
+  PythonJob(JobContext context, ProcessRunner processes, JobOutput output, Duration grace) {
+    this.context = context;
+    this.processes = processes;
+    this.output = output;
+    this.grace = grace;
+  }
+
+  /**
+   * Runs the job in this supervisor.
+   *
+   * @return empty when the supervisor has died, with all that it had started
+   * @throws InterruptedException if the claim is lost, or the job was stopped before it began; then
+   *     nothing of it is left
+   */
+  Optional<JobOutcome> run(Supervisor supervisor) throws InterruptedException {
+    return in(supervisor, "run");
+  }
+
+  /** Has another supervisor do what is due after a job's death with its own. */
+  Optional<JobOutcome> mourn(Supervisor supervisor) throws InterruptedException {
+    return in(supervisor, "mourn");
+  }
+
+  /** Whether the function had begun. */
+  boolean began() {
+    return horse != 0;
+  }
+
+  private Optional<JobOutcome> in(Supervisor supervisor, String what) throws InterruptedException {
+    String claim = context.claimId();
+    processes.lend(supervisor.pid(), claim);
+    try {
+      Map<String, Object> order = new HashMap<>();
+      order.put("do", what);
+      order.put("job", context.jobId());
+      order.put("queue", context.queue());
+      order.put("execution", context.executionId());
+      order.put("claim", claim);
+      order.put("output", output.file().toString());
+      order.put("stopped", stopped == StopReason.STOPPED);
+      order.put("cause", cause());
+      supervisor.begin(order);
+      JsonNode report = await(supervisor, what.equals("mourn") ? BURIAL : Duration.ofDays(36_500));
+      if (report.isMissingNode()) {
+        return Optional.empty();
+      }
+      processes.endBelow(supervisor.pid(), claim, grace);
+      account(report);
+      return Optional.of(outcome(report));
+    } finally {
+      processes.takeBack(supervisor.pid(), claim);
+    }
+  }
+
+  /** The report of the end; a missing node when the supervisor had to be killed, or died. */
+  private JsonNode await(Supervisor supervisor, Duration longest) throws InterruptedException {
+    long deadline = System.nanoTime() + longest.toNanos();
+    boolean ended = false;
+    while (true) {
+      try {
+        JsonNode said = supervisor.next(LOOK);
+        output.look();
+        if (horse != 0) {
+          peakRss = Math.max(peakRss, processes.peakRss(horse));
+        }
+        if (said == null) {
+          if (System.nanoTime() - deadline > 0) {
+            // First what the job has started, so that its supervisor sees to the rest; then both.
+            if (ended) {
+              kill(supervisor);
+            } else {
+              processes.endBelow(supervisor.pid(), context.claimId(), Duration.ZERO);
+              ended = true;
+            }
+            deadline = System.nanoTime() + grace.toNanos();
+          }
+        } else if (said.has("horse")) {
+          horse = said.path("horse").asInt();
+          if (stopped != null && relay(supervisor, stopped)) {
+            deadline = System.nanoTime() + grace.toNanos();
+          }
+        } else {
+          if (said.isMissingNode()) {
+            kill(supervisor);
+          }
+          return said;
+        }
+      } catch (InterruptedException e) {
+        stopped = context.stopReason().orElse(StopReason.DRAINED);
+        if (stopped == StopReason.CLAIM_LOST) {
+          kill(supervisor);
+          throw e;
+        }
+        if (horse != 0 && relay(supervisor, stopped)) {
+          deadline = System.nanoTime() + grace.toNanos();
+        }
+      }
+    }
+  }
+
+  private boolean relay(Supervisor supervisor, StopReason reason) {
+    if (relayed) {
+      return false;
+    }
+    relayed = true;
+    supervisor.command(
+        reason == StopReason.STOPPED
+            ? Map.of("command", "stop-job", "job_id", context.jobId())
+            : Map.of("command", "kill-horse"),
+        cause());
+    return true;
+  }
+
+  private String cause() {
+    return switch (stopped) {
+      case null -> "";
+      case TIMEOUT ->
+          "it ran %d s beyond its timeout of %d s."
+              .formatted(OVERTIME.toSeconds(), context.timeoutSeconds().orElse(-1));
+      case KILLED -> "ended by rq's kill-horse command.";
+      case DRAINED -> "the worker shut down.";
+      case STOPPED, CLAIM_LOST -> "";
+    };
+  }
+
+  private void kill(Supervisor supervisor) {
+    Set<Integer> sessions = new HashSet<>(Set.of(supervisor.pid()));
+    if (horse != 0) {
+      sessions.add(horse);
+    }
+    processes.endSessions(sessions, context.claimId());
+  }
+
+  private void account(JsonNode report) {
+    long peak = Math.max(peakRss, report.path("peak").asLong(0));
+    context.account(
+        new JobContext.Usage(
+            "python",
+            report.path("exit").asInt(0),
+            Duration.ofNanos(System.nanoTime() - started),
+            seconds(report, "user"),
+            seconds(report, "system"),
+            peak,
+            report.path("read").asLong(0),
+            report.path("written").asLong(0)));
+  }
+
+  private static Duration seconds(JsonNode report, String field) {
+    return Duration.ofNanos((long) (report.path(field).asDouble(0) * 1e9));
+  }
+
+  private JobOutcome outcome(JsonNode report) {
+    String problem = report.path("problem").asString("");
+    return new JobOutcome.Recorded(
+        report.path("ending").asString(""),
+        report.path("error").asString(""),
+        problem.isEmpty() ? death() : problem);
+  }
+
+  /** What is written of a job that neither it nor its supervisors could end. */
+  JobOutcome dead() {
+    context.account(
+        new JobContext.Usage(
+            "python",
+            -9,
+            Duration.ofNanos(System.nanoTime() - started),
+            Duration.ZERO,
+            Duration.ZERO,
+            peakRss,
+            0,
+            0));
+    return new JobOutcome.Recorded("", "", death());
+  }
+
+  private String death() {
+    String cause = cause();
+    return "Work-horse terminated unexpectedly; waitpid returned 9 (signal 9); "
+        + (cause.isEmpty() ? "it died together with its supervisor, not by this worker." : cause);
+  }
+}
