@@ -20,7 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 class ProgramIT {
   private static final Path JAR = Path.of("target/worker.jar").toAbsolutePath();
 
-  private static ProcessBuilder program(String... arguments) {
+  static ProcessBuilder program(String... arguments) {
     List<String> command =
         new ArrayList<>(
             List.of(

@@ -82,6 +82,14 @@ final class ProcFs {
     return new Io(number(text, "\nread_bytes:"), number(text, "\nwrite_bytes:"));
   }
 
+  /** Takes leave of a process that has ended, if as an orphan it has come to this process. */
+  static void reapOrphan(int pid) {
+    Stat stat = stat(pid);
+    if (stat != null && stat.parent() == SELF && !stat.alive()) {
+      Libc.waitFor(pid);
+    }
+  }
+
   /** The children of this process's first thread, to which orphans go; null as for children. */
   static @Nullable List<Integer> adopted() {
     return children(SELF);

@@ -138,9 +138,13 @@ public final class ProcessRunner implements AutoCloseable {
     end(Family.below(pid, CLAIM_VARIABLE + "=" + claim), grace);
   }
 
-  /** Ends these sessions and all that came from them. Returns when none of it is left. */
+  /**
+   * Ends these sessions, which this process has not started, and all that came from them. Returns
+   * when none of it is left.
+   */
   public void endSessions(Set<Integer> pids, String claim) {
     end(new Family(pids, CLAIM_VARIABLE + "=" + claim), Duration.ZERO);
+    pids.forEach(ProcFs::reapOrphan);
   }
 
   /** The most memory a process has held so far, in bytes; 0 when it is gone. */

@@ -75,16 +75,17 @@ final class ForkServer {
   }
 
   private void live(ProcessRunner processes, ProcessSpec spec, CompletableFuture<Peer> connected) {
+    String why = "it was killed";
     try {
       ProcessEnd end = processes.run(spec);
-      LOG.debug("The fork server ended with {}", end.exit());
+      why = "it ended with exit code " + end.exit();
     } catch (SpawnFailed e) {
-      LOG.error("The fork server cannot be started: {}", e.getMessage());
+      why = String.valueOf(e.getMessage());
     } catch (InterruptedException e) {
       // killed
     }
     ended.countDown();
-    connected.completeExceptionally(new IOException("it ended at once"));
+    connected.completeExceptionally(new IOException(why));
   }
 
   /** Ends the process and what it has forked. */
@@ -98,7 +99,7 @@ final class ForkServer {
   }
 
   boolean alive() {
-    return ended.getCount() > 0;
+    return ended.getCount() > 0 && !peer.isGone();
   }
 
   int pid() {
@@ -108,6 +109,7 @@ final class ForkServer {
   /** Forks a supervisor for a slot, and waits until it is fit for jobs. */
   synchronized Supervisor fork(String slot) throws InterruptedException {
     CompletableFuture<Peer> connected = board.expect(slot);
+    peer.failWhenGone(connected);
     peer.send(Map.of("do", "fork", "name", slot));
     Peer forked = await(connected, FORK, "It forked no supervisor.");
     JsonNode said = forked.next(FORK);
@@ -167,7 +169,9 @@ final class ForkServer {
       throws InterruptedException {
     try {
       return future.get(longest.toNanos(), TimeUnit.NANOSECONDS);
-    } catch (ExecutionException | TimeoutException e) {
+    } catch (ExecutionException e) {
+      throw unavailable(String.valueOf(e.getCause() == null ? e : e.getCause().getMessage()) + ".");
+    } catch (TimeoutException e) {
       throw unavailable(otherwise);
     }
   }

@@ -8,6 +8,7 @@ import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -20,7 +21,7 @@ final class Peer {
   private final Executor writer;
   private final int pid;
   private final BlockingQueue<JsonNode> received = new LinkedBlockingQueue<>();
-  private volatile boolean gone;
+  private final CompletableFuture<@Nullable Void> gone = new CompletableFuture<>();
 
   Peer(SocketChannel channel, Executor writer, int pid) {
     this.channel = channel;
@@ -49,14 +50,19 @@ final class Peer {
 
   /** The next message; null when none came in time; a missing node once the process is gone. */
   @Nullable JsonNode next(Duration longest) throws InterruptedException {
-    if (gone && received.isEmpty()) {
+    if (isGone() && received.isEmpty()) {
       return Board.JSON.missingNode();
     }
     return received.poll(longest.toNanos(), TimeUnit.NANOSECONDS);
   }
 
   boolean isGone() {
-    return gone;
+    return gone.isDone();
+  }
+
+  /** Fails {@code waiting} when the process is gone. */
+  void failWhenGone(CompletableFuture<?> waiting) {
+    var _ = gone.thenRun(() -> waiting.completeExceptionally(new IOException("the process ended")));
   }
 
   void received(JsonNode message) {
@@ -64,8 +70,8 @@ final class Peer {
   }
 
   void gone() {
-    gone = true;
     received.add(Board.JSON.missingNode());
+    gone.complete(null);
   }
 
   /** Hangs up, upon which the process ends. */

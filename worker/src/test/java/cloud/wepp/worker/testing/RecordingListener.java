@@ -66,6 +66,11 @@ public final class RecordingListener implements JobListener {
     return await(Ended.class, 1, end -> end.job().equals(job)).getFirst().settlement();
   }
 
+  /** Whether the end of a job was written to Redis. */
+  public Settled awaitSettled(String job) throws InterruptedException {
+    return await(Ended.class, 1, end -> end.job().equals(job)).getFirst().settled();
+  }
+
   /** A job's event, once it is in Postgres. */
   public Event awaitRecorded(String job, String event) throws InterruptedException {
     return await(
