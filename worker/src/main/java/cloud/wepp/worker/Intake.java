@@ -76,7 +76,7 @@ final class Intake implements AutoCloseable {
       if (candidate == null) {
         return Optional.empty();
       }
-      JobQueue.Request request = jobs.request(candidate.queue(), worker, List.of(candidate.id()));
+      JobQueue.Request request = request(worker, candidate);
       Optional<Claim> claim =
           UntilKnown.ask("Taking job " + candidate.id(), () -> jobs.take(request));
       if (claim.isPresent()) {
@@ -85,21 +85,30 @@ final class Intake implements AutoCloseable {
     }
   }
 
+  /** A wish for the next job, without waiting for one; also empty once the intake is closed. */
+  Optional<JobQueue.Request> next(String worker) {
+    lock.lock();
+    try {
+      Candidate candidate = closed ? null : first();
+      return Optional.ofNullable(candidate).map(one -> request(worker, one));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private JobQueue.Request request(String worker, Candidate candidate) {
+    return jobs.request(candidate.queue(), worker, List.of(candidate.id()));
+  }
+
   private record Candidate(String queue, String id) {}
 
   private @Nullable Candidate await() throws InterruptedException {
     lock.lockInterruptibly();
     try {
       while (!closed) {
-        for (Reader reader : readers) {
-          if (!reader.ready.isEmpty()) {
-            String id = reader.ready.removeFirst();
-            reader.given.add(id);
-            if (reader.ready.size() < FEW) {
-              wanted.signalAll();
-            }
-            return new Candidate(reader.queue, id);
-          }
+        Candidate candidate = first();
+        if (candidate != null) {
+          return candidate;
         }
         waiting++;
         wanted.signalAll();
@@ -113,6 +122,21 @@ final class Intake implements AutoCloseable {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** To be called under the lock. */
+  private @Nullable Candidate first() {
+    for (Reader reader : readers) {
+      if (!reader.ready.isEmpty()) {
+        String id = reader.ready.removeFirst();
+        reader.given.add(id);
+        if (reader.ready.size() < FEW) {
+          wanted.signalAll();
+        }
+        return new Candidate(reader.queue, id);
+      }
+    }
+    return null;
   }
 
   /** Lets all waiting slots go. */

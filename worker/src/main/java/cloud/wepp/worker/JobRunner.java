@@ -4,7 +4,7 @@ import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.Ended;
 import cloud.wepp.rq.JobQueue;
-import cloud.wepp.rq.JobQueue.Settled;
+import cloud.wepp.rq.JobQueue.Turn;
 import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.WeppcloudRedis;
@@ -21,6 +21,8 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -54,8 +56,13 @@ final class JobRunner {
     this.clock = clock;
   }
 
-  /** Runs a job to its end, whatever that is, on this thread. */
-  void run(Claim claim) {
+  /**
+   * Runs a job to its end, whatever that is, on this thread.
+   *
+   * @param next asked at the job's end for what to take in the same breath
+   * @return the next claim, if there was such a wish and it was met
+   */
+  Optional<Claim> run(Claim claim, Supplier<Optional<JobQueue.Request>> next) {
     RunningJob job = running.start(claim);
     ClaimContext context = new ClaimContext(job, jobs, weppcloud, clock);
     try {
@@ -66,7 +73,12 @@ final class JobRunner {
           attempt.outcome != null
               ? attempt.outcome
               : new JobOutcome.Cut(job.reason().orElse(StopReason.DRAINED));
-      settle(claim, context, attempt.call, outcome);
+      Call call = attempt.call;
+      Settlement settlement = verdict.of(claim.job(), call != null && call.json(), outcome);
+      Ended ended = ended(claim, context, call, outcome);
+      Turn turn = settle(claim, settlement, ended, next.get());
+      listeners.forEach(listener -> listener.settled(claim, settlement, turn.settled()));
+      return turn.next();
     } finally {
       running.ended(job);
     }
@@ -101,20 +113,23 @@ final class JobRunner {
     }
   }
 
-  private void settle(Claim claim, ClaimContext context, @Nullable Call call, JobOutcome outcome) {
-    Settlement settlement = verdict.of(claim.job(), call != null && call.json(), outcome);
+  private Ended ended(Claim claim, ClaimContext context, @Nullable Call call, JobOutcome outcome) {
     Instant now = clock.instant();
-    Ended ended =
-        new Ended(
-            now,
-            call == null ? "" : call.function(),
-            call == null ? "" : run(call),
-            context.detail(
-                Duration.between(claim.startedAt(), now), cause(outcome), error(outcome)));
-    Settled settled =
-        UntilKnown.ask(
-            "Settling job " + claim.job().id(), () -> jobs.settle(claim, settlement, ended));
-    listeners.forEach(listener -> listener.settled(claim, settlement, settled));
+    return new Ended(
+        now,
+        call == null ? "" : call.function(),
+        call == null ? "" : run(call),
+        context.detail(Duration.between(claim.startedAt(), now), cause(outcome), error(outcome)));
+  }
+
+  private Turn settle(
+      Claim claim, Settlement settlement, Ended ended, Optional<JobQueue.Request> next) {
+    return UntilKnown.ask(
+        "Settling job " + claim.job().id(),
+        () ->
+            next.map(request -> jobs.settleAndTake(claim, settlement, ended, request))
+                .orElseGet(
+                    () -> new Turn(jobs.settle(claim, settlement, ended), Optional.empty())));
   }
 
   /** WEPPcloud's functions name the run in their first argument, or as {@code runid}. */
