@@ -6,7 +6,6 @@ import static cloud.wepp.rq.Wire.text;
 import io.lettuce.core.KeyValue;
 import io.lettuce.core.LMoveArgs;
 import io.lettuce.core.RedisFuture;
-import io.lettuce.core.RedisNoScriptException;
 import io.lettuce.core.ScriptOutputType;
 import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.api.async.RedisAsyncCommands;
@@ -20,6 +19,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -104,6 +104,42 @@ public final class JobQueue implements AutoCloseable {
    *     for the ledger
    */
   public Optional<Claim> take(Request request) {
+    return redis.reach(
+        "take from queue " + request.queue(), () -> claimed(request, sendTake(request).get()));
+  }
+
+  /** Ends a claim. May be repeated: the second time changes nothing and returns the same. */
+  public Settled settle(Claim claim, Settlement settlement, Ended ended) {
+    if (settlement instanceof Settlement.Recorded(Settlement otherwise)) {
+      return record(claim, ended).orElseGet(() -> settle(claim, otherwise, ended));
+    }
+    return redis.reach(
+        "settle job " + claim.job().id(),
+        () -> settled(sendSettle(claim, settlement, ended).get()));
+  }
+
+  /**
+   * What came of an end and the take after it.
+   *
+   * @param next as {@link #take} returns it
+   */
+  public record Turn(Settled settled, Optional<Claim> next) {}
+
+  /** Ends a claim, then takes the next job: two scripts, one round trip. May be repeated. */
+  public Turn settleAndTake(Claim claim, Settlement settlement, Ended ended, Request next) {
+    if (settlement instanceof Settlement.Recorded) {
+      return new Turn(settle(claim, settlement, ended), take(next));
+    }
+    return redis.reach(
+        "settle job " + claim.job().id() + " and take the next",
+        () -> {
+          Supplier<byte[]> settling = sendSettle(claim, settlement, ended);
+          Supplier<@Nullable List<byte @Nullable []>> taking = sendTake(next);
+          return new Turn(settled(settling.get()), claimed(next, taking.get()));
+        });
+  }
+
+  private Supplier<@Nullable List<byte @Nullable []>> sendTake(Request request) {
     List<byte[]> arguments =
         arguments(
             keys.prefix,
@@ -117,36 +153,34 @@ public final class JobQueue implements AutoCloseable {
             Long.toString(timing.wip().toSeconds()),
             Long.toString(timing.mostEvents()));
     request.ids().forEach(id -> arguments.add(bytes(id)));
-    List<byte @Nullable []> taken =
-        call(
-            "take from queue " + request.queue(),
-            take,
-            ScriptOutputType.MULTI,
-            new String[] {keys.queue(request.queue()), keys.leases(), keys.events()},
-            arguments);
-    if (taken == null || taken.isEmpty() || taken.getFirst() == null) {
+    return take.send(
+        connection,
+        ScriptOutputType.MULTI,
+        new String[] {keys.queue(request.queue()), keys.leases(), keys.events()},
+        arguments.toArray(byte[][]::new));
+  }
+
+  private static Optional<Claim> claimed(
+      Request request, @Nullable List<byte @Nullable []> answer) {
+    if (answer == null || answer.isEmpty() || answer.getLast() == null) {
       return Optional.empty();
     }
-    Map<String, byte[]> fields = new HashMap<>();
-    for (int i = 1; i + 1 < taken.size(); i += 2) {
-      byte[] name = taken.get(i);
-      byte[] value = taken.get(i + 1);
+    Map<String, byte[]> fields = HashMap.newHashMap(answer.size() / 2);
+    for (int i = 0; i + 1 < answer.size(); i += 2) {
+      byte[] name = answer.get(i);
+      byte[] value = answer.get(i + 1);
       if (name != null && value != null) {
         fields.put(text(name), value);
       }
     }
-    JobRecord job = new JobRecord(text(taken.getFirst()), Map.copyOf(fields));
+    JobRecord job = new JobRecord(text(answer.getLast()), fields);
     String origin = job.origin().isEmpty() ? request.queue() : job.origin();
     return Optional.of(
         new Claim(
             request.claim(), origin, request.execution(), request.worker(), request.at(), job));
   }
 
-  /** Ends a claim. May be repeated: the second time changes nothing and returns the same. */
-  public Settled settle(Claim claim, Settlement settlement, Ended ended) {
-    if (settlement instanceof Settlement.Recorded(Settlement otherwise)) {
-      return record(claim, ended).orElseGet(() -> settle(claim, otherwise, ended));
-    }
+  private Supplier<byte[]> sendSettle(Claim claim, Settlement settlement, Ended ended) {
     record Writing(String kind, Duration ttl, String payload, Duration interval) {}
     Writing w =
         switch (settlement) {
@@ -157,15 +191,13 @@ public final class JobQueue implements AutoCloseable {
           case Settlement.Retry r -> new Writing("retry", Duration.ZERO, "", r.interval());
           case Settlement.GiveBack g -> new Writing("giveback", Duration.ZERO, "", Duration.ZERO);
           case Settlement.Leave l -> new Writing("leave", Duration.ZERO, "", Duration.ZERO);
-          case Settlement.Recorded r -> throw new IllegalArgumentException("nested in another");
+          case Settlement.Recorded r -> throw new IllegalArgumentException("not by this script");
         };
-    byte[] answer =
-        call(
-            "settle job " + claim.job().id(),
-            settle,
-            ScriptOutputType.VALUE,
-            new String[] {keys.job(claim.job().id()), keys.leases(), keys.events()},
-            arguments(
+    return settle.send(
+        connection,
+        ScriptOutputType.VALUE,
+        new String[] {keys.job(claim.job().id()), keys.leases(), keys.events()},
+        arguments(
                 keys.prefix,
                 claim.job().id(),
                 claim.queue(),
@@ -181,7 +213,11 @@ public final class JobQueue implements AutoCloseable {
                 Long.toString(w.interval().toSeconds()),
                 ended.function(),
                 ended.run(),
-                ended.detail()));
+                ended.detail())
+            .toArray(byte[][]::new));
+  }
+
+  private static Settled settled(byte[] answer) {
     return switch (text(answer)) {
       case "settled" -> Settled.SETTLED;
       case "canceled" -> Settled.CANCELED;
@@ -224,24 +260,15 @@ public final class JobQueue implements AutoCloseable {
     return redis.reach(
         "send heartbeats",
         () -> {
-          List<RedisFuture<byte[]>> sent = new ArrayList<>();
+          List<Supplier<byte[]>> sent = new ArrayList<>();
           for (Claim claim : claims) {
             sent.add(
                 heartbeat.send(
                     connection, ScriptOutputType.VALUE, leaseOf(claim), beat(claim, now)));
           }
           List<Held> found = new ArrayList<>();
-          for (int i = 0; i < sent.size(); i++) {
-            Claim claim = claims.get(i);
-            byte[] answer;
-            try {
-              answer = answer(sent.get(i));
-            } catch (RedisNoScriptException e) {
-              answer =
-                  heartbeat.call(
-                      connection, ScriptOutputType.VALUE, leaseOf(claim), beat(claim, now));
-            }
-            found.add(Held.valueOf(text(answer).toUpperCase(Locale.ROOT)));
+          for (Supplier<byte[]> one : sent) {
+            found.add(Held.valueOf(text(one.get()).toUpperCase(Locale.ROOT)));
           }
           return found;
         });

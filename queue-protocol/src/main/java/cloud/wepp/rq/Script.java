@@ -7,6 +7,7 @@ import io.lettuce.core.api.StatefulRedisConnection;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** One Lua script: sent by its digest, and whole when the server does not know it yet. */
@@ -26,22 +27,25 @@ final class Script {
       ScriptOutputType output,
       String[] keys,
       byte[]... arguments) {
-    try {
-      return RedisAccess.answer(connection, this.<T>send(connection, output, keys, arguments));
-    } catch (RedisNoScriptException e) {
-      return RedisAccess.answer(
-          connection, connection.async().<T>eval(source, output, keys, arguments));
-    }
+    return this.<T>send(connection, output, keys, arguments).get();
   }
 
-  /** Sends the digest alone; the answer is an error when the server does not know the script. */
+  /** Sends the script now; the supplier waits for its answer. */
   @SuppressWarnings("TypeParameterUnusedInFormals") // see JobQueue.call
-  <T extends @Nullable Object> RedisFuture<T> send(
+  <T extends @Nullable Object> Supplier<T> send(
       StatefulRedisConnection<String, byte[]> connection,
       ScriptOutputType output,
       String[] keys,
       byte[]... arguments) {
-    return connection.async().<T>evalsha(digest, output, keys, arguments);
+    RedisFuture<T> sent = connection.async().<T>evalsha(digest, output, keys, arguments);
+    return () -> {
+      try {
+        return RedisAccess.answer(connection, sent);
+      } catch (RedisNoScriptException e) {
+        return RedisAccess.answer(
+            connection, connection.async().<T>eval(source, output, keys, arguments));
+      }
+    };
   }
 
   private static byte[] read(String resource) {

@@ -37,7 +37,6 @@ if redis.call('HEXISTS', worker_key, 'birth') == 1 then
 end
 redis.call('HSET', word, 'ending', ending, 'recorded', iso)
 redis.call('EXPIRE', word, 60) -- the answer may be lost, and asked for again
-redis.call('XADD', KEYS[3], '*', 'event', ending, 'job', id, 'queue', queue, 'claim', claim,
-  'execution', execution, 'worker', worker, 'at', iso, 'function', ARGV[8], 'run', ARGV[9],
-  'detail', ARGV[10], 'status', held[2] or ending)
+redis.call('XADD', KEYS[3], '*', 'event', ending, 'job', id, 'claim', claim, 'worker', worker,
+  'at', iso, 'function', ARGV[8], 'run', ARGV[9], 'detail', ARGV[10], 'status', held[2] or ending)
 return ending

@@ -11,30 +11,32 @@ local job = KEYS[1]
 local now = tonumber(redis.call('TIME')[1])
 local worker_key = prefix .. ':worker:' .. worker
 
-local counts = redis.call('HMGET', worker_key, 'birth', 'total_working_time')
+local counter = kind == 'finish' and 'successful_job_count' or 'failed_job_count'
+local known = redis.call('HMGET', worker_key, 'birth', 'total_working_time', counter)
 
--- Takes this claim's own records away. Counts the job for the worker under the name, if there is one.
+-- Takes this claim's own records away. Counts the job for the worker, if there is one of the name.
 local function release(counted)
   redis.call('DEL', prefix .. ':execution:' .. id .. ':' .. execution)
   redis.call('ZREM', prefix .. ':wip:' .. queue, id)
   redis.call('ZREM', prefix .. ':executions:' .. id, execution)
   redis.call('SREM', worker_key .. ':executions', id .. ':' .. execution)
   redis.call('ZREM', KEYS[2], id .. '|' .. claim)
-  if not counts[1] then return end -- the worker's record ended first; it must not come back
+  if not known[1] then return end -- the worker's record ended first; it must not come back
   redis.call('HDEL', worker_key, 'current_job')
-  local worked = tonumber(counts[2] or '0') or 0
+  local record = {'state', 'idle', 'current_job_working_time', '0', 'last_heartbeat', iso}
   if counted then
-    worked = worked + tonumber(ended) - tonumber(started)
-    redis.call('HINCRBY', worker_key, counted, 1)
+    local worked = (tonumber(known[2] or '0') or 0) + tonumber(ended) - tonumber(started)
+    local jobs = (tonumber(known[3] or '0') or 0) + 1
+    redis.call('HSET', worker_key, 'total_working_time', string.format('%.6f', worked),
+      counter, string.format('%d', jobs), unpack(record))
+  else
+    redis.call('HSET', worker_key, unpack(record))
   end
-  redis.call('HSET', worker_key, 'state', 'idle', 'current_job_working_time', 0, 'last_heartbeat', iso,
-    'total_working_time', string.format('%.6f', worked))
 end
 
 local function event(name, status)
-  redis.call('XADD', KEYS[3], '*', 'event', name, 'job', id, 'queue', queue, 'claim', claim,
-    'execution', execution, 'worker', worker, 'at', iso, 'function', ARGV[14], 'run', ARGV[15],
-    'detail', ARGV[16], 'status', status or name)
+  redis.call('XADD', KEYS[3], '*', 'event', name, 'job', id, 'claim', claim, 'worker', worker,
+    'at', iso, 'function', ARGV[14], 'run', ARGV[15], 'detail', ARGV[16], 'status', status or name)
 end
 
 local held = redis.call('HMGET', job, 'claim', 'settled', 'status', 'dependency_ids', 'dependency_id')
@@ -54,10 +56,14 @@ if held[1] ~= claim then
 end
 if kind == 'leave' then return 'lost' end
 
-redis.call('HDEL', job, 'claim')
+-- Writes fields of the job; its claim is empty from now on, which is cheaper than to delete it.
+local function claim_ends(...)
+  redis.call('HSET', job, 'claim', '', 'settled', claim, ...)
+end
+
 if held[3] == 'canceled' then
   release()
-  redis.call('HSET', job, 'settled', claim)
+  claim_ends()
   event('canceled')
   return 'canceled'
 end
@@ -123,8 +129,8 @@ local function result(kind_of_result, field)
 end
 
 if kind == 'finish' then
-  release('successful_job_count')
-  redis.call('HSET', job, 'status', 'finished', 'ended_at', iso, 'last_heartbeat', iso, 'settled', claim)
+  release(true)
+  claim_ends('status', 'finished', 'ended_at', iso, 'last_heartbeat', iso)
   enqueue_dependents('finished')
   if ttl == 0 then
     redis.call('DEL', job, job .. ':dependents', prefix .. ':job::' .. id .. ':dependencies',
@@ -137,8 +143,8 @@ if kind == 'finish' then
   event('finished')
 elseif kind == 'fail' or kind == 'stop' then
   local status = kind == 'fail' and 'failed' or 'stopped'
-  release('failed_job_count')
-  redis.call('HSET', job, 'status', status, 'ended_at', iso, 'last_heartbeat', iso, 'settled', claim)
+  release(true)
+  claim_ends('status', status, 'ended_at', iso, 'last_heartbeat', iso)
   if kind == 'fail' then enqueue_dependents('failed') end
   if ttl == 0 then
     redis.call('DEL', job, job .. ':dependents', prefix .. ':job::' .. id .. ':dependencies',
@@ -150,9 +156,9 @@ elseif kind == 'fail' or kind == 'stop' then
   if ttl ~= 0 then redis.call('ZADD', prefix .. ':failed:' .. queue, ttl < 0 and -1 or now + ttl, id) end
   event(status)
 elseif kind == 'retry' then
-  release('failed_job_count')
+  release(true)
   redis.call('HINCRBY', job, 'retries_left', -1)
-  redis.call('HSET', job, 'ended_at', iso, 'last_heartbeat', iso, 'settled', claim)
+  claim_ends('ended_at', iso, 'last_heartbeat', iso)
   if interval > 0 then
     redis.call('HSET', job, 'status', 'scheduled')
     redis.call('SADD', prefix .. ':queues', prefix .. ':queue:' .. queue)
@@ -164,7 +170,7 @@ elseif kind == 'retry' then
   event('retried', interval > 0 and 'scheduled' or 'queued')
 else
   release()
-  redis.call('HSET', job, 'status', 'queued', 'started_at', '', 'settled', claim)
+  claim_ends('status', 'queued', 'started_at', '')
   push(queue, id, true)
   event('requeued', 'queued')
 end

@@ -2,7 +2,7 @@
 -- KEYS  1 queue list   2 leases   3 events
 -- ARGV  1 prefix  2 queue  3 worker  4 claim  5 execution  6 now, ISO  7 now, epoch  8 lease ms  9 wip s
 --       10 most events that may wait  11... ids
--- Returns nil (nothing taken) or {id, field, value, ...}.
+-- Returns nil (nothing taken) or {field, value, ..., id}.
 local prefix, queue, worker, claim, execution, iso, epoch = unpack(ARGV, 1, 7)
 local lease, wip, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 
@@ -12,7 +12,7 @@ local function job_key(id) return prefix .. ':job:' .. id end
 local function ours(id)
   if redis.call('HGET', job_key(id), 'claim') ~= claim then return nil end
   local taken = redis.call('HGETALL', job_key(id))
-  table.insert(taken, 1, id)
+  taken[#taken + 1] = id
   return taken
 end
 
@@ -22,6 +22,9 @@ if redis.call('XLEN', KEYS[3]) >= most then return nil end
 local time = redis.call('TIME')
 local now = tonumber(time[1])
 local now_ms = now * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+-- A number is dear as an argument: Redis writes it with 17 digits.
+local function whole(number) return string.format('%d', number) end
 
 -- rq runs whatever id it pops. Only a job that waits to run is run here; any other id is a leftover.
 local function waits(id, status, origin)
@@ -41,7 +44,7 @@ local function claimed(id)
   local fields = redis.call('HGETALL', job)
   local field = {}
   for i = 1, #fields, 2 do field[fields[i]] = fields[i + 1] end
-  redis.call('LREM', KEYS[1] .. ':intermediate', 1, id)
+  redis.call('LREM', KEYS[1] .. ':intermediate', '1', id)
   if not field.data then return nil end
   local origin, status = field.origin or '', field.status or ''
   if origin == '' then origin = queue end
@@ -51,33 +54,35 @@ local function claimed(id)
     return nil
   end
 
+  local wip_end, index_end, index_ttl = whole(now + wip), whole(now + wip + 60), whole(wip + 60)
   redis.call('HSET', job, 'status', 'started', 'started_at', iso, 'last_heartbeat', iso,
     'worker_name', worker, 'ended_at', '', 'claim', claim)
   redis.call('PERSIST', job)
   local record = prefix .. ':execution:' .. id .. ':' .. execution
   redis.call('HSET', record, 'id', execution, 'created_at', epoch, 'last_heartbeat', epoch,
     'job_id', id, 'worker_name', worker)
-  redis.call('EXPIRE', record, wip + 120)
-  redis.call('ZADD', prefix .. ':executions:' .. id, now + wip + 60, execution)
-  redis.call('EXPIRE', prefix .. ':executions:' .. id, wip + 60)
-  redis.call('ZADD', prefix .. ':wip:' .. origin, now + wip, id)
+  redis.call('EXPIRE', record, whole(wip + 120))
+  local index = prefix .. ':executions:' .. id
+  redis.call('ZADD', index, index_end, execution)
+  redis.call('EXPIRE', index, index_ttl)
+  redis.call('ZADD', prefix .. ':wip:' .. origin, wip_end, id)
   local worker_key = prefix .. ':worker:' .. worker
   redis.call('SADD', worker_key .. ':executions', id .. ':' .. execution)
-  redis.call('EXPIRE', worker_key .. ':executions', wip + 60)
+  redis.call('EXPIRE', worker_key .. ':executions', index_ttl)
   redis.call('HSET', worker_key, 'state', 'busy', 'current_job', id,
-    'current_job_working_time', 0, 'last_heartbeat', iso)
-  redis.call('ZADD', KEYS[2], now_ms + lease, id .. '|' .. claim)
+    'current_job_working_time', '0', 'last_heartbeat', iso)
+  redis.call('ZADD', KEYS[2], whole(now_ms + lease), id .. '|' .. claim)
   redis.call('XADD', KEYS[3], '*', 'event', 'started', 'job', id, 'queue', origin, 'claim', claim,
     'execution', execution, 'worker', worker, 'at', iso, 'description', field.description or '',
     'enqueued_at', field.enqueued_at or '')
-  table.insert(fields, 1, id)
+  fields[#fields + 1] = id
   return fields
 end
 
 if #ARGV > 10 then
   for i = 11, #ARGV do
     local taken
-    if redis.call('LREM', KEYS[1], 1, ARGV[i]) == 1 then taken = claimed(ARGV[i]) else taken = ours(ARGV[i]) end
+    if redis.call('LREM', KEYS[1], '1', ARGV[i]) == 1 then taken = claimed(ARGV[i]) else taken = ours(ARGV[i]) end
     if taken then return taken end
   end
   return nil

@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -106,7 +107,7 @@ class JobQueueIT {
     assertThat(redis.hgetall("rq:job:" + id))
         .containsEntry("status", "finished")
         .containsEntry("ended_at", "2026-11-24T01:02:03.000004Z")
-        .doesNotContainKey("claim");
+        .containsEntry("claim", "");
     assertThat(
             redis
                 .xrange("rq:results:" + id, io.lettuce.core.Range.unbounded())
@@ -265,5 +266,34 @@ class JobQueueIT {
     assertThat(again.id()).isEqualTo(first.id());
     assertThat(again.job().id()).isEqualTo(id);
     assertThat(redis.xlen("rq:wepp:events")).isEqualTo(1);
+  }
+
+  @Test
+  void anEndAndTheNextTakeMayBeAskedAgainTogether() {
+    Claim claim = take(enqueue());
+    String next = enqueue();
+    JobQueue.Request request = jobs.request("default", "w", List.of(next));
+    var settlement = new Settlement.Finish("", Duration.ofSeconds(500));
+    JobQueue.Turn first = jobs.settleAndTake(claim, settlement, now(), request);
+    JobQueue.Turn again = jobs.settleAndTake(claim, settlement, now(), request);
+
+    assertThat(List.of(first.settled(), again.settled())).containsOnly(JobQueue.Settled.SETTLED);
+    assertThat(first.next().orElseThrow().job().id()).isEqualTo(next);
+    assertThat(again.next().orElseThrow().id()).isEqualTo(request.claim());
+    assertThat(redis.hgetall("rq:worker:w"))
+        .containsEntry("state", "busy")
+        .containsEntry("current_job", next)
+        .containsEntry("successful_job_count", "1");
+    assertThat(redis.xlen("rq:wepp:events")).isEqualTo(3);
+    assertThat(redis.zcard("rq:wepp:leases")).isEqualTo(1);
+  }
+
+  @Test
+  void anEndStandsWhenThereIsNothingToTakeAfterIt() {
+    Claim claim = take(enqueue());
+    JobQueue.Request request = jobs.request("default", "w", List.of("gone"));
+    JobQueue.Turn turn = jobs.settleAndTake(claim, new Settlement.GiveBack(), now(), request);
+    assertThat(turn).isEqualTo(new JobQueue.Turn(JobQueue.Settled.SETTLED, Optional.empty()));
+    assertThat(redis.lrange("rq:queue:default", 0, -1)).containsExactly(claim.job().id());
   }
 }

@@ -6,12 +6,14 @@ import cloud.wepp.rq.JobRecord;
 import cloud.wepp.worker.job.JobListener;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedSet;
+import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -74,7 +76,7 @@ final class Intake implements AutoCloseable {
       if (candidate == null) {
         return Optional.empty();
       }
-      JobQueue.Request request = jobs.request(candidate.queue(), worker, List.of(candidate.id()));
+      JobQueue.Request request = request(worker, candidate);
       Optional<Claim> claim =
           UntilKnown.ask("Taking job " + candidate.id(), () -> jobs.take(request));
       if (claim.isPresent()) {
@@ -83,20 +85,30 @@ final class Intake implements AutoCloseable {
     }
   }
 
+  /** A wish for the next job, without waiting for one; also empty once the intake is closed. */
+  Optional<JobQueue.Request> next(String worker) {
+    lock.lock();
+    try {
+      Candidate candidate = closed ? null : first();
+      return Optional.ofNullable(candidate).map(one -> request(worker, one));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private JobQueue.Request request(String worker, Candidate candidate) {
+    return jobs.request(candidate.queue(), worker, List.of(candidate.id()));
+  }
+
   private record Candidate(String queue, String id) {}
 
   private @Nullable Candidate await() throws InterruptedException {
     lock.lockInterruptibly();
     try {
       while (!closed) {
-        for (Reader reader : readers) {
-          if (!reader.ready.isEmpty()) {
-            String id = reader.ready.removeFirst();
-            if (reader.ready.size() < FEW) {
-              wanted.signalAll();
-            }
-            return new Candidate(reader.queue, id);
-          }
+        Candidate candidate = first();
+        if (candidate != null) {
+          return candidate;
         }
         waiting++;
         wanted.signalAll();
@@ -110,6 +122,21 @@ final class Intake implements AutoCloseable {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** To be called under the lock. */
+  private @Nullable Candidate first() {
+    for (Reader reader : readers) {
+      if (!reader.ready.isEmpty()) {
+        String id = reader.ready.removeFirst();
+        reader.given.add(id);
+        if (reader.ready.size() < FEW) {
+          wanted.signalAll();
+        }
+        return new Candidate(reader.queue, id);
+      }
+    }
+    return null;
   }
 
   /** Lets all waiting slots go. */
@@ -131,6 +158,9 @@ final class Intake implements AutoCloseable {
     private final String queue;
     private final Thread thread;
     private final SequencedSet<String> ready = new LinkedHashSet<>(); // guarded by lock
+    private Set<String> given = new HashSet<>(); // since the last read began; guarded by lock
+    private Set<String> givenBefore = new HashSet<>(); // since the read before; guarded by lock
+    private int passed; // ids that the last read saw and slots were taking already; own thread
     private boolean more; // whether the last read ended before the queue did; own thread
     private JobQueue.@Nullable Look read; // by the last read, if it reached the end; own thread
     private int reported; // foreign jobs when last told; own thread
@@ -156,7 +186,7 @@ final class Intake implements AutoCloseable {
           while (awaitDemand()) {
             // Looked at before it is read, so that an id that arrives in between is a change.
             JobQueue.Look look = jobs.look(queue);
-            if (!look.paused() && fill() > 0) {
+            if (!look.paused() && fill()) {
               continue;
             }
             if (look.length() == 0) {
@@ -201,14 +231,20 @@ final class Intake implements AutoCloseable {
       }
     }
 
-    /** Reads pages until one page of runnable ids is found. Returns how many new ones there are. */
-    private int fill() {
+    /**
+     * Reads pages until one page of runnable ids is found.
+     *
+     * @return whether to read on: there are new ones, or some that may be new by the next read
+     */
+    private boolean fill() {
+      remember();
       int added = 0;
       int others = 0;
       long length = 0;
       String head = "";
       String tail = "";
       read = null;
+      passed = 0;
       for (int page = 0; page < MOST_PAGES && added < PAGE; page++) {
         List<String> ids = jobs.ids(queue, page * PAGE, PAGE);
         learn(ids);
@@ -233,7 +269,17 @@ final class Intake implements AutoCloseable {
       }
       more = added >= PAGE;
       report(others);
-      return added;
+      return added > 0 || passed > 0;
+    }
+
+    private void remember() {
+      lock.lock();
+      try {
+        givenBefore = given;
+        given = new HashSet<>();
+      } finally {
+        lock.unlock();
+      }
     }
 
     private void learn(List<String> ids) {
@@ -243,17 +289,18 @@ final class Intake implements AutoCloseable {
       }
     }
 
+    /** An id that was given out lately is passed over: asking for it in vain searches the list. */
     private int offer(List<String> runnable) {
       lock.lock();
       try {
         int added = 0;
         for (String id : runnable) {
-          if (ready.add(id)) {
+          if (given.contains(id) || givenBefore.contains(id)) {
+            passed++;
+          } else if (ready.add(id)) {
             added++;
+            found.signal();
           }
-        }
-        if (added > 0) {
-          found.signalAll();
         }
         return added;
       } finally {

@@ -4,7 +4,7 @@ import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.Ended;
 import cloud.wepp.rq.JobQueue;
-import cloud.wepp.rq.JobQueue.Settled;
+import cloud.wepp.rq.JobQueue.Turn;
 import cloud.wepp.rq.JobRecord;
 import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.rq.Settlement;
@@ -22,6 +22,8 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -55,8 +57,13 @@ final class JobRunner {
     this.clock = clock;
   }
 
-  /** Runs a job to its end, whatever that is, on this thread. */
-  void run(Claim claim) {
+  /**
+   * Runs a job to its end, whatever that is, on this thread.
+   *
+   * @param next asked at the job's end for what to take in the same breath
+   * @return the next claim, if there was such a wish and it was met
+   */
+  Optional<Claim> run(Claim claim, Supplier<Optional<JobQueue.Request>> next) {
     Task task = task(claim.job());
     RunningJob job = running.start(claim, task.handler.overtime());
     ClaimContext context = new ClaimContext(job, jobs, weppcloud, clock);
@@ -67,7 +74,11 @@ final class JobRunner {
       if (outcome == null) {
         outcome = new JobOutcome.Cut(job.reason().orElse(StopReason.DRAINED));
       }
-      settle(claim, context, task.call, outcome);
+      Settlement settlement = verdict.of(claim.job(), task.call.json(), outcome);
+      Ended ended = ended(claim, context, task.call, outcome);
+      Turn turn = settle(claim, settlement, ended, next.get());
+      listeners.forEach(listener -> listener.settled(claim, settlement, turn.settled()));
+      return turn.next();
     } finally {
       running.ended(job);
     }
@@ -108,20 +119,23 @@ final class JobRunner {
     }
   }
 
-  private void settle(Claim claim, ClaimContext context, Call call, JobOutcome outcome) {
-    Settlement settlement = verdict.of(claim.job(), call.json(), outcome);
+  private Ended ended(Claim claim, ClaimContext context, Call call, JobOutcome outcome) {
     Instant now = clock.instant();
-    Ended ended =
-        new Ended(
-            now,
-            call.function(),
-            run(call),
-            context.detail(
-                Duration.between(claim.startedAt(), now), cause(outcome), error(outcome)));
-    Settled settled =
-        UntilKnown.ask(
-            "Settling job " + claim.job().id(), () -> jobs.settle(claim, settlement, ended));
-    listeners.forEach(listener -> listener.settled(claim, settlement, settled));
+    return new Ended(
+        now,
+        call.function(),
+        run(call),
+        context.detail(Duration.between(claim.startedAt(), now), cause(outcome), error(outcome)));
+  }
+
+  private Turn settle(
+      Claim claim, Settlement settlement, Ended ended, Optional<JobQueue.Request> next) {
+    return UntilKnown.ask(
+        "Settling job " + claim.job().id(),
+        () ->
+            next.map(request -> jobs.settleAndTake(claim, settlement, ended, request))
+                .orElseGet(
+                    () -> new Turn(jobs.settle(claim, settlement, ended), Optional.empty())));
   }
 
   /** WEPPcloud's functions name the run in their first argument, or as {@code runid}. */

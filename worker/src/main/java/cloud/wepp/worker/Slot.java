@@ -27,8 +27,8 @@ final class Slot implements Runnable {
     while (!draining.getAsBoolean()) {
       try {
         Optional<Claim> claim = intake.take(worker);
-        if (claim.isPresent()) {
-          runner.run(claim.get());
+        while (claim.isPresent()) {
+          claim = runner.run(claim.get(), () -> intake.next(worker));
         }
       } catch (InterruptedException e) {
         return;
