@@ -42,7 +42,13 @@ import picocli.CommandLine.Parameters;
     version = "rq-worker " + Worker.VERSION,
     description = "Runs WEPPcloud's rq jobs: WEPP natively, every state change kept in Postgres.",
     footer = "%nIn the source tree, `./rq-worker demo` shows all of it on servers of its own.",
-    subcommands = {Main.Run.class, Main.Enqueue.class, Main.HistoryOf.class, Main.Settings.class})
+    subcommands = {
+      Main.Run.class,
+      Main.Enqueue.class,
+      Main.HistoryOf.class,
+      Main.Examine.class,
+      Main.Settings.class
+    })
 public final class Main {
   /** EX_TEMPFAIL of sysexits.h: try again later. */
   private static final int UNREACHABLE = 75;
@@ -238,6 +244,24 @@ public final class Main {
     public Integer call() throws Exception {
       try (LedgerStore store = Worker.history(configured.read())) {
         new History(store).print(System.out, run, job, limit);
+      }
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "doctor",
+      mixinStandardHelpOptions = true,
+      description = "Tells what becomes of the waiting jobs under this configuration, and why.")
+  static final class Examine implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Override
+    public Integer call() throws Exception {
+      WorkerConfig config = configured.read();
+      try (RedisAccess redis = Worker.redis(config);
+          JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
+        new Doctor(config, jobs).print(System.out);
       }
       return 0;
     }

@@ -46,21 +46,51 @@ final class Routes {
         .toList();
   }
 
-  /**
-   * Whether this worker takes a job from a queue. A job that nobody can read is taken too, so that
-   * it fails with the reason; rq's workers do the same.
-   */
-  boolean canRun(String queue, JobRecord job) {
-    if (job.data().length == 0) {
-      return true; // the hash is gone: taking it drops the id, as rq does
+  /** What becomes of a waiting job, and why. */
+  enum Way {
+    NATIVE(true, "runs here"),
+    PYTHON(true, "runs here, in Python"),
+    GONE(true, "its hash is gone: the id is dropped, as rq does"),
+    UNREADABLE(true, "its call cannot be read: it is taken, and fails with the reason"),
+    REFUSED(false, "stays: routing.refuse names it"),
+    NATIVE_ONLY(false, "stays: routing.native-queues has this queue, and it needs Python"),
+    NO_PYTHON(false, "stays: it needs Python, and python.enabled is false");
+
+    /** Whether this worker takes the job. */
+    final boolean taken;
+
+    final String words;
+
+    Way(boolean taken, String words) {
+      this.taken = taken;
+      this.words = words;
     }
-    boolean pythonToo = python != null && !nativeQueues.contains(queue);
+  }
+
+  /**
+   * What becomes of a job in a queue. One that nobody can read is taken too, so that it fails with
+   * the reason; rq's workers do the same.
+   */
+  Way way(String queue, JobRecord job) {
+    if (job.data().length == 0) {
+      return Way.GONE;
+    }
     try {
       Call call = Call.read(job.data());
-      return !matches(refused, call) && (pythonToo || isNative(job, call));
+      if (matches(refused, call)) {
+        return Way.REFUSED;
+      }
+      return isNative(job, call) ? Way.NATIVE : python(queue);
     } catch (MalformedJob e) {
-      return pythonToo || !e.refused();
+      return e.refused() ? python(queue) : Way.UNREADABLE;
     }
+  }
+
+  private Way python(String queue) {
+    if (python == null) {
+      return Way.NO_PYTHON;
+    }
+    return nativeQueues.contains(queue) ? Way.NATIVE_ONLY : Way.PYTHON;
   }
 
   /** Empty when nothing here can run the job. */

@@ -106,7 +106,9 @@ public final class Worker implements AutoCloseable {
     python = config.python().enabled() ? python(config, registration.queues(), processes) : null;
     Routes routes = new Routes(natives, python, config.routing());
     heartbeat = new Heartbeat(jobs, running, registration, listeners);
-    intake = new Intake(jobs, registration.queues(), routes::canRun, listeners);
+    intake =
+        new Intake(
+            jobs, registration.queues(), (queue, job) -> routes.way(queue, job).taken, listeners);
     JobRunner runner =
         new JobRunner(
             jobs,

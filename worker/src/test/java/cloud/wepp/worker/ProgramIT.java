@@ -99,6 +99,32 @@ class ProgramIT {
         .contains("there is no setting worker.slot.");
   }
 
+  @Test
+  void theDoctorExplainsWhatWaits() throws Exception {
+    try (RedisServer redis = RedisServer.start()) {
+      for (String function : List.of("cloud.wepp.noop", "os.getpid", "os.getpid")) {
+        assertThat(run("enqueue", function, "--set", "redis.url=" + redis.url()).exit()).isZero();
+      }
+      Process doctor =
+          program(
+                  "doctor",
+                  "--set",
+                  "redis.url=" + redis.url(),
+                  "--set",
+                  "python.enabled=false",
+                  "--set",
+                  "routing.native-queues=default")
+              .start();
+      try (BufferedReader said = doctor.inputReader()) {
+        assertThat(said.lines())
+            .containsExactly(
+                "Queue default: 3 waiting.",
+                "       1  cloud.wepp.noop: runs here",
+                "       2  os.getpid: stays: it needs Python, and python.enabled is false");
+      }
+    }
+  }
+
   /** What WEPPcloud's compose files and Kubernetes service links put into the environment. */
   @Test
   void startsAndStopsCleanlyInTheEnvironmentOfComposeAndKubernetes(@TempDir Path folder)

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -65,16 +66,23 @@ public final class WeppFunctions {
     models = new ModelRunner(processes, executables, cpu, settings.grace(), settings.inputWait());
   }
 
+  private static final String HILLSLOPE = MODULE + "run_hillslope_rq";
+  private static final String HILLSLOPES = MODULE + "_run_hillslopes_rq";
+  private static final String WATERSHED = MODULE + "run_watershed_rq";
+
+  /** The functions' dotted names. */
+  public static final Set<String> NAMES = Set.of(HILLSLOPE, HILLSLOPES, WATERSHED);
+
   /** The functions by their dotted names. */
   public static Map<String, JobHandler> of(
       RunFolders folders, Settings settings, ProcessRunner processes, CpuBudget cpu) {
     WeppFunctions wepp = new WeppFunctions(folders, settings, processes, cpu);
     return Map.of(
-        MODULE + "run_hillslope_rq",
+        HILLSLOPE,
         wepp.function(List.of("runid", "wepp_id", "wepp_bin"), 2, wepp::hillslope),
-        MODULE + "_run_hillslopes_rq",
+        HILLSLOPES,
         wepp.function(List.of("runid"), 1, wepp::hillslopes),
-        MODULE + "run_watershed_rq",
+        WATERSHED,
         wepp.function(List.of("runid", "wepp_bin"), 1, wepp::watershed));
   }
 

@@ -1,0 +1,68 @@
+package cloud.wepp.worker;
+
+import cloud.wepp.rq.Call;
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.JobRecord;
+import cloud.wepp.rq.MalformedJob;
+import cloud.wepp.worker.config.WorkerConfig;
+import cloud.wepp.worker.job.JobHandler;
+import cloud.wepp.worker.job.JobOutcome;
+import cloud.wepp.worker.wepp.WeppFunctions;
+import java.io.PrintStream;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** Explains which waiting jobs a worker of this configuration takes, and why it leaves the rest. */
+final class Doctor {
+  private static final int PAGE = 500;
+
+  private final WorkerConfig config;
+  private final JobQueue jobs;
+  private final Routes routes;
+
+  Doctor(WorkerConfig config, JobQueue jobs) {
+    this.config = config;
+    this.jobs = jobs;
+    JobHandler unused = (call, context) -> new JobOutcome.Failed("the doctor runs no jobs");
+    Map<String, JobHandler> natives = new HashMap<>(Routes.BUILT_IN);
+    WeppFunctions.NAMES.forEach(name -> natives.put(name, unused));
+    routes = new Routes(natives, config.python().enabled() ? unused : null, config.routing());
+  }
+
+  /** Changes nothing. */
+  void print(PrintStream out) {
+    for (String queue : config.worker().queues()) {
+      Map<String, Integer> counts = new TreeMap<>();
+      int waiting = 0;
+      List<String> page = jobs.ids(queue, 0, PAGE);
+      while (!page.isEmpty()) {
+        for (JobRecord job : jobs.calls(page)) {
+          counts.merge(
+              "%s: %s".formatted(function(job), routes.way(queue, job).words), 1, Integer::sum);
+        }
+        waiting += page.size();
+        page = jobs.ids(queue, waiting, PAGE);
+      }
+      boolean served = config.servedQueues().contains(queue);
+      out.printf(
+          "Queue %s: %d waiting%s%n",
+          queue,
+          waiting,
+          served
+              ? "."
+              : ". It is not served: python.enabled is false, and routing.native-queues does not"
+                  + " name it.");
+      counts.forEach((what, count) -> out.printf("  %6d  %s%n", count, what));
+    }
+  }
+
+  private static String function(JobRecord job) {
+    try {
+      return job.data().length == 0 ? job.id() : Call.read(job.data()).function();
+    } catch (MalformedJob e) {
+      return job.id();
+    }
+  }
+}
