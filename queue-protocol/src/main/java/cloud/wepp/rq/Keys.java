@@ -71,6 +71,11 @@ final class Keys {
     return prefix + ":wepp:events";
   }
 
+  /** Our own set: what is paused, as {@code queue NAME} and so on. */
+  String paused() {
+    return prefix + ":wepp:paused";
+  }
+
   /** Our own string: the identity of this data set, new after a flush. */
   String source() {
     return prefix + ":wepp:source";

@@ -47,6 +47,8 @@ import picocli.CommandLine.Parameters;
       Main.Enqueue.class,
       Main.HistoryOf.class,
       Main.Examine.class,
+      Main.Pause.class,
+      Main.Resume.class,
       Main.Settings.class
     })
 public final class Main {
@@ -122,9 +124,21 @@ public final class Main {
   static final class Run implements Callable<Integer> {
     @Mixin private final Configured configured = new Configured();
 
+    @Option(names = "--burst", description = "leave when nothing is left to run")
+    private boolean burst;
+
+    @Option(names = "--max-jobs", paramLabel = "N", description = "leave after so many jobs")
+    private long maxJobs = Long.MAX_VALUE;
+
     @Override
     public Integer call() throws Exception {
-      Worker worker = Worker.start(configured.read(), Map.of(), List.of(), InstantSource.system());
+      Worker worker =
+          Worker.start(
+              configured.read(),
+              new Intake.Stop(burst, maxJobs),
+              Map.of(),
+              List.of(),
+              InstantSource.system());
       Runtime.getRuntime()
           .addShutdownHook(
               new Thread(
@@ -264,6 +278,62 @@ public final class Main {
         new Doctor(config, jobs).print(System.out);
       }
       return 0;
+    }
+  }
+
+  /** What is paused or goes on. */
+  private static final class Pausable {
+    private enum Kind {
+      queue,
+      function,
+      worker
+    }
+
+    @Parameters(index = "0", paramLabel = "KIND", description = "${COMPLETION-CANDIDATES}")
+    private Kind kind = Kind.queue;
+
+    @Parameters(
+        index = "1",
+        paramLabel = "NAME",
+        description =
+            "a queue; a function, * stands for any characters; a worker or one of its slots")
+    private String name = "";
+
+    Integer set(Configured configured, boolean pause) throws InvalidConfig {
+      WorkerConfig config = configured.read();
+      try (RedisAccess redis = Worker.redis(config);
+          JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
+        boolean changed = jobs.pause(kind + " " + name, pause);
+        System.out.printf(
+            "%s %s is %s%s. Workers hear of it with their next heartbeat.%n",
+            kind, name, pause ? "paused" : "not paused", changed ? "" : ", as it was");
+      }
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "pause",
+      mixinStandardHelpOptions = true,
+      description = "Lets no more jobs of a queue, of a function, or on a worker start.")
+  static final class Pause implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+    @Mixin private final Pausable what = new Pausable();
+
+    @Override
+    public Integer call() throws Exception {
+      return what.set(configured, true);
+    }
+  }
+
+  @Command(name = "resume", mixinStandardHelpOptions = true, description = "Ends a pause.")
+  static final class Resume implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+    @Mixin private final Pausable what = new Pausable();
+
+    @Override
+    public Integer call() throws Exception {
+      return what.set(configured, false);
     }
   }
 

@@ -34,6 +34,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
@@ -66,6 +67,7 @@ public final class Worker implements AutoCloseable {
 
   private Worker(
       WorkerConfig config,
+      Intake.Stop stop,
       Map<String, JobHandler> more,
       List<JobListener> listeners,
       InstantSource clock) {
@@ -105,10 +107,8 @@ public final class Worker implements AutoCloseable {
     natives.putAll(more);
     python = config.python().enabled() ? python(config, registration.queues(), processes) : null;
     Routes routes = new Routes(natives, python, config.routing());
-    heartbeat = new Heartbeat(jobs, running, registration, listeners);
-    intake =
-        new Intake(
-            jobs, registration.queues(), (queue, job) -> routes.way(queue, job).taken, listeners);
+    intake = new Intake(jobs, registration.queues(), routes, config.routing(), stop, listeners);
+    heartbeat = new Heartbeat(jobs, running, registration, listeners, intake::paused);
     JobRunner runner =
         new JobRunner(
             jobs,
@@ -119,11 +119,18 @@ public final class Worker implements AutoCloseable {
             listeners,
             clock);
     commands = jobs.commands(registration.workers(), running);
+    AtomicInteger left = new AtomicInteger(registration.workers().size());
     for (String worker : registration.workers()) {
+      Slot slot = new Slot(worker, intake, runner);
       slots.add(
           Thread.ofPlatform()
               .name("slot-" + worker)
-              .unstarted(new Slot(worker, intake, runner, () -> drain.getCount() == 0)));
+              .unstarted(() -> {
+                slot.run();
+                if (left.decrementAndGet() == 0) {
+                  drain.countDown(); // the intake has closed by itself
+                }
+              }));
     }
   }
 
@@ -139,7 +146,17 @@ public final class Worker implements AutoCloseable {
       Map<String, JobHandler> more,
       List<JobListener> listeners,
       InstantSource clock) {
-    Worker worker = new Worker(config, more, listeners, clock);
+    return start(config, Intake.Stop.NEVER, more, listeners, clock);
+  }
+
+  /** As above. */
+  static Worker start(
+      WorkerConfig config,
+      Intake.Stop stop,
+      Map<String, JobHandler> more,
+      List<JobListener> listeners,
+      InstantSource clock) {
+    Worker worker = new Worker(config, stop, more, listeners, clock);
     worker.start();
     return worker;
   }
@@ -276,7 +293,10 @@ public final class Worker implements AutoCloseable {
     }
   }
 
-  /** Waits until the worker was asked to leave, by rq's {@code shutdown} or by {@link #drain}. */
+  /**
+   * Waits until the worker was asked to leave, by rq's {@code shutdown} or by {@link #drain}, or
+   * has come to the end of its burst.
+   */
   public void awaitDrain() throws InterruptedException {
     drain.await();
   }
