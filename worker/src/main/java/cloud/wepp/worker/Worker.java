@@ -57,6 +57,7 @@ public final class Worker implements AutoCloseable {
   private final LedgerStore history;
   private final Ledger ledger;
   private final ProcessRunner processes;
+  private final Webhooks webhooks;
   private final @Nullable PythonHandler python;
   private final RunningJobs running;
   private final Heartbeat heartbeat;
@@ -69,9 +70,12 @@ public final class Worker implements AutoCloseable {
       WorkerConfig config,
       Intake.Stop stop,
       Map<String, JobHandler> more,
-      List<JobListener> listeners,
+      List<JobListener> others,
       InstantSource clock) {
     this.config = config;
+    webhooks = new Webhooks(clock);
+    List<JobListener> listeners = new ArrayList<>(others);
+    listeners.add(webhooks);
     WorkerConfig.Timing timing = config.timing();
     registration = registration(config);
     redis = redis(config);
@@ -332,6 +336,7 @@ public final class Worker implements AutoCloseable {
       python.close();
     }
     processes.close();
+    webhooks.close();
     ledger.close();
     history.close();
     weppcloud.close();
