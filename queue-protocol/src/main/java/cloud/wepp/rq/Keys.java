@@ -33,6 +33,16 @@ final class Keys {
     return worker(worker) + ":executions";
   }
 
+  /** Zset: jobs of a queue that wait for others to end. */
+  String deferred(String queue) {
+    return prefix + ":deferred:" + queue;
+  }
+
+  /** Set of the ids that a job waits for. */
+  String dependencies(String id) {
+    return prefix + ":job::" + id + ":dependencies";
+  }
+
   /** Set of the keys of all workers. */
   String workers() {
     return prefix + ":workers";

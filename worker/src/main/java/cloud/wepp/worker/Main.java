@@ -4,6 +4,7 @@ import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.StuckJobs;
 import cloud.wepp.rq.pickle.PyRepr;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.config.ConfigReader;
@@ -47,6 +48,7 @@ import picocli.CommandLine.Parameters;
       Main.Enqueue.class,
       Main.HistoryOf.class,
       Main.Examine.class,
+      Main.Deferred.class,
       Main.Pause.class,
       Main.Resume.class,
       Main.Settings.class
@@ -277,6 +279,34 @@ public final class Main {
           JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
         new Doctor(config, jobs).print(System.out);
       }
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "deferred",
+      mixinStandardHelpOptions = true,
+      description =
+          "Lists jobs that wait for others which can no longer release them. Changes nothing.")
+  static final class Deferred implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Override
+    public Integer call() throws Exception {
+      WorkerConfig config = configured.read();
+      int count = 0;
+      try (RedisAccess redis = Worker.redis(config);
+          StuckJobs jobs = new StuckJobs(redis, config.redis().keyPrefix())) {
+        for (String queue : config.worker().queues()) {
+          for (StuckJobs.Stuck stuck : jobs.in(queue)) {
+            count++;
+            System.out.printf(
+                "%s  queue %s  %s: %s%n",
+                stuck.job(), stuck.queue(), stuck.description(), stuck.why());
+          }
+        }
+      }
+      System.out.printf("%d deferred jobs are stuck.%n", count);
       return 0;
     }
   }
