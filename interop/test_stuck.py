@@ -15,10 +15,10 @@ def test_stuck_jobs_are_listed_with_the_reason(queue, redis, servers, worker, un
     lines = harness.launcher(
         "deferred", "--set", f"redis.url={servers.url(harness.RQ_DATABASE)}", "--set", "worker.queues=default,elsewhere"
     ).splitlines()
-    assert lines == [
-        f"{child.id}  queue elsewhere  {child.description}: its parent {parent.id} failed, and it does not allow that",
-        "1 deferred jobs are stuck.",
-    ]
+    why = f"its parent {parent.id} failed, and it does not allow that"
+    assert f"{child.id}  queue elsewhere  {child.description}: {why}" in lines
+    assert not any(line.startswith(waiting.id) for line in lines)
+    assert lines[-1] == f"{len(lines) - 1} deferred jobs are stuck."
     assert (child.get_status(), waiting.get_status()) == ("deferred", "deferred")
     waiting.delete()
     child.delete()

@@ -279,18 +279,17 @@ public final class Worker implements AutoCloseable {
 
   /** Tries again for a while: at a start of everything the servers may be the last to be up. */
   private static <T> T untilReachable(Duration longest, Supplier<T> open) {
-    long deadline = System.nanoTime() + longest.toNanos();
-    boolean told = false;
+    long since = 0; // the first failure
     while (true) {
       try {
         return open.get();
       } catch (QueueUnavailable | LedgerUnavailable e) {
-        if (System.nanoTime() >= deadline) {
+        if (longest.isZero() || (since != 0 && System.nanoTime() - since > longest.toNanos())) {
           throw e;
         }
-        if (!told) {
+        if (since == 0) {
+          since = System.nanoTime();
           LOG.warn("{}. Waiting for it for {} s.", e.getMessage(), longest.toSeconds());
-          told = true;
         }
         LockSupport.parkNanos(Duration.ofMillis(500).toNanos());
       }
