@@ -23,6 +23,26 @@ final class Keys {
     return prefix + ":queues";
   }
 
+  /** Sorted set of job ids in one state, or of {@code <job>:<execution>} for {@code wip}. */
+  String registry(String name, String queue) {
+    return prefix + ":" + name + ":" + queue;
+  }
+
+  /** Stream of the last results of a job. */
+  String results(String id) {
+    return prefix + ":results:" + id;
+  }
+
+  /** Set of the names of rq 3.0's concurrency limits. */
+  String limits() {
+    return prefix + ":rl-keys";
+  }
+
+  /** Sorted set of the ids of jobs that wait for a limit. */
+  String limited(String limit) {
+    return prefix + ":rl:" + limit + ":rate_limited";
+  }
+
   /** Hash: one worker, which is one slot here. */
   String worker(String worker) {
     return prefix + ":worker:" + worker;

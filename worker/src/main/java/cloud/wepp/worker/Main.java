@@ -1,6 +1,7 @@
 package cloud.wepp.worker;
 
 import cloud.wepp.rq.Call;
+import cloud.wepp.rq.JobActions;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
@@ -23,15 +24,20 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /**
  * The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 Redis or
@@ -46,6 +52,8 @@ import picocli.CommandLine.Parameters;
     subcommands = {
       Main.Run.class,
       Main.Enqueue.class,
+      Main.Requeue.class,
+      Main.Cancel.class,
       Main.HistoryOf.class,
       Main.Examine.class,
       Main.Deferred.class,
@@ -237,6 +245,92 @@ public final class Main {
     private static String shown(PyValue value) {
       String shown = PyRepr.of(value);
       return shown.length() > SHOWN ? shown.substring(0, SHOWN) + "..." : shown;
+    }
+  }
+
+  /** Which jobs are meant, and whether something is done to them. */
+  private static final class Chosen {
+    @Spec(Spec.Target.MIXEE)
+    private @Nullable CommandSpec command;
+
+    @Option(names = "--queue", paramLabel = "QUEUE", description = "only jobs of this queue")
+    private @Nullable String queue;
+
+    @Option(
+        names = "--function",
+        paramLabel = "PATTERN",
+        description = "only jobs of this function; * stands for any characters")
+    private @Nullable String function;
+
+    @Option(names = "--run", paramLabel = "RUNID", description = "only jobs of this WEPPcloud run")
+    private @Nullable String run;
+
+    @Option(names = "--job", paramLabel = "ID", description = "only this job; may be repeated")
+    private List<String> jobs = new ArrayList<>();
+
+    @Option(names = "--dry-run", description = "change nothing, and print what would be done")
+    private boolean dry;
+
+    JobCriteria criteria(@Nullable String cause) {
+      JobCriteria criteria = new JobCriteria(queue, function, run, cause, jobs);
+      if (criteria.isEmpty() || criteria.hasBlank()) {
+        throw new ParameterException(
+            Objects.requireNonNull(command).commandLine(),
+            criteria.isEmpty()
+                ? "Say which jobs are meant: at least one criterion is needed."
+                : "A criterion is empty.");
+      }
+      return criteria;
+    }
+
+    void with(WorkerConfig config, Consumer<BulkJobs> action) {
+      try (RedisAccess redis = Worker.redis(config);
+          JobActions actions =
+              new JobActions(redis, config.redis().keyPrefix(), InstantSource.system())) {
+        action.accept(new BulkJobs(actions, System.out, dry));
+      }
+    }
+  }
+
+  @Command(
+      name = "requeue",
+      mixinStandardHelpOptions = true,
+      description =
+          "Puts failed and stopped jobs that match all that is given back into their queues, as"
+              + " rq's requeue does.")
+  static final class Requeue implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+    @Mixin private final Chosen chosen = new Chosen();
+
+    @Option(
+        names = "--cause",
+        paramLabel = "TEXT",
+        description = "only jobs whose last error contains this text")
+    private @Nullable String cause;
+
+    @Override
+    public Integer call() throws Exception {
+      JobCriteria wanted = chosen.criteria(cause);
+      chosen.with(configured.read(), jobs -> jobs.requeue(wanted));
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "cancel",
+      mixinStandardHelpOptions = true,
+      description =
+          "Cancels waiting jobs that match all that is given, and has those stopped that run."
+              + " --run and --job stand for all jobs below them, too.")
+  static final class Cancel implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+    @Mixin private final Chosen chosen = new Chosen();
+
+    @Override
+    public Integer call() throws Exception {
+      JobCriteria wanted = chosen.criteria(null);
+      chosen.with(configured.read(), jobs -> jobs.cancel(wanted));
+      return 0;
     }
   }
 

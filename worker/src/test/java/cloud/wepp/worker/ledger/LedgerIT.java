@@ -8,6 +8,7 @@ import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.Ended;
 import cloud.wepp.rq.Event;
 import cloud.wepp.rq.EventStream;
+import cloud.wepp.rq.JobActions;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.Settlement;
@@ -124,6 +125,33 @@ class LedgerIT {
         .containsExactly("started", "retried", "started", "finished");
     assertThat(row("select executions, exit from rq_worker.history where id = ?", id))
         .containsExactly("2", "0");
+  }
+
+  @Test
+  void whatAnOperatorDidIsNoEndOfAnExecution() throws Exception {
+    String id = enqueue();
+    try (Ledger _ = ledger("a");
+        JobActions actions = new JobActions(redis, prefix, InstantSource.system())) {
+      run(new Settlement.Fail("", Duration.ofSeconds(500)), "{}");
+      awaitKept(2);
+      String ended = "select ended_at from rq_worker.job where id = ?";
+      List<String> before = row(ended, id);
+      JobActions.Target target = new JobActions.Target(id, "m.f", "run-1", false);
+      assertThat(actions.requeue(target).deed()).isEqualTo(JobActions.Deed.REQUEUED);
+      assertThat(actions.cancel(target).deed()).isEqualTo(JobActions.Deed.CANCELED);
+      awaitKept(2);
+      assertThat(row(ended, id)).isEqualTo(before);
+    }
+
+    assertThat(row("select status, function, run from rq_worker.job where id = ?", id))
+        .containsExactly("canceled", "m.f", "run-1");
+    assertThat(row("select executions from rq_worker.history where id = ?", id))
+        .containsExactly("1");
+    assertThat(
+            rows(
+                "select event from rq_worker.event where job = ? order by stream_ms, stream_seq",
+                id))
+        .containsExactly("started", "failed", "requeued", "canceled");
   }
 
   @Test
