@@ -23,6 +23,21 @@ final class Keys {
     return prefix + ":queues";
   }
 
+  /** Sorted set of job ids in one state, or of {@code <job>:<execution>} for {@code wip}. */
+  String registry(String name, String queue) {
+    return prefix + ":" + name + ":" + queue;
+  }
+
+  /** Set of the names of rq 3.0's concurrency limits. */
+  String limits() {
+    return prefix + ":rl-keys";
+  }
+
+  /** Hash: the configuration of one limit; its sorted sets have longer names. */
+  String limit(String limit) {
+    return prefix + ":rl:" + limit;
+  }
+
   /** Hash: one worker, which is one slot here. */
   String worker(String worker) {
     return prefix + ":worker:" + worker;
@@ -48,6 +63,41 @@ final class Keys {
     return prefix + ":pubsub:" + worker;
   }
 
+  /** List of ids that a Python worker took and has not started yet. */
+  String intermediate(String queue) {
+    return queue(queue) + ":intermediate";
+  }
+
+  /** Set of the names of all groups. */
+  String groups() {
+    return prefix + ":groups";
+  }
+
+  /** Set of the job ids of one group. */
+  String group(String group) {
+    return prefix + ":group:" + group;
+  }
+
+  /** Hash: one scheduler. */
+  String scheduler(String name) {
+    return prefix + ":scheduler:" + name;
+  }
+
+  /** String: the name of the scheduler that moves a queue's jobs; a process id before rq 2.10. */
+  String schedulerLock(String queue) {
+    return prefix + ":scheduler-lock:" + queue;
+  }
+
+  /** String: present while somebody cleans a queue's registries. */
+  String maintenanceLock(String queue) {
+    return prefix + ":clean_registries:" + queue;
+  }
+
+  /** String: present for a while after somebody has cleaned the groups. */
+  String groupsLock() {
+    return prefix + ":clean_groups";
+  }
+
   /** String: present while all workers are suspended. */
   String suspended() {
     return prefix + ":suspended";
@@ -69,6 +119,11 @@ final class Keys {
   /** Our own stream: every state change that this worker makes. */
   String events() {
     return prefix + ":wepp:events";
+  }
+
+  /** Our own hash: when an id in the intermediate list was first seen there. */
+  String taken(String queue) {
+    return prefix + ":wepp:taken:" + queue;
   }
 
   /** Our own string: the identity of this data set, new after a flush. */
