@@ -3,9 +3,11 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Commands;
 import cloud.wepp.rq.Event;
 import cloud.wepp.rq.EventStream;
+import cloud.wepp.rq.Janitor;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.Scheduler;
 import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.worker.config.Secret;
 import cloud.wepp.worker.config.WorkerConfig;
@@ -59,6 +61,7 @@ public final class Worker implements AutoCloseable {
   private final @Nullable PythonHandler python;
   private final RunningJobs running;
   private final Heartbeat heartbeat;
+  private final Housekeeping housekeeping;
   private final Intake intake;
   private final Commands commands;
   private final List<Thread> slots = new ArrayList<>();
@@ -106,6 +109,7 @@ public final class Worker implements AutoCloseable {
     python = config.python().enabled() ? python(config, registration.queues(), processes) : null;
     Routes routes = new Routes(natives, python, config.routing());
     heartbeat = new Heartbeat(jobs, running, registration, listeners);
+    housekeeping = housekeeping(config, redis, registration, clock);
     intake = new Intake(jobs, registration.queues(), routes::canRun, listeners);
     JobRunner runner =
         new JobRunner(
@@ -146,6 +150,7 @@ public final class Worker implements AutoCloseable {
     jobs.register(registration.workers(), registration.queues(), registration.info());
     ledger.start();
     heartbeat.start(config.timing().heartbeat());
+    housekeeping.start(config.timing().scheduler(), config.timing().maintenance());
     intake.start();
     slots.forEach(Thread::start);
     LOG.info(
@@ -247,6 +252,17 @@ public final class Worker implements AutoCloseable {
         clock);
   }
 
+  private static Housekeeping housekeeping(
+      WorkerConfig config, RedisAccess redis, Heartbeat.Registration known, InstantSource clock) {
+    String prefix = config.redis().keyPrefix();
+    WorkerConfig.Timing timing = config.timing();
+    return new Housekeeping(
+        new Scheduler(redis, prefix, known.queues(), known.info(), clock),
+        new Janitor(redis, prefix, timing.patience(), timing.failureTtl(), clock),
+        known.queues(),
+        timing.patience());
+  }
+
   static LedgerStore history(WorkerConfig config) {
     WorkerConfig.Postgres to = config.postgres();
     return new LedgerStore(
@@ -299,6 +315,7 @@ public final class Worker implements AutoCloseable {
     }
     // The heartbeat outlives the slots, so that a job that ends slowly keeps its lease.
     heartbeat.close();
+    housekeeping.close();
     running.close();
     commands.close();
     try {
