@@ -38,8 +38,8 @@ final class Fixture implements AutoCloseable {
   }
 
   /** Seconds of Redis' clock from now on; negative for the past. */
-  long in(long seconds) {
-    return Long.parseLong(redis.time().getFirst()) + seconds;
+  double in(long seconds) {
+    return Double.parseDouble(redis.time().getFirst()) + seconds;
   }
 
   /** A job hash of the queue {@code default}; more fields in pairs. */

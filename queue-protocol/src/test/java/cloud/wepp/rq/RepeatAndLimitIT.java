@@ -3,6 +3,7 @@ package cloud.wepp.rq;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -49,7 +50,8 @@ class RepeatAndLimitIT {
           5      | {}              | 0    | {}
           5      | not a list      | 0    | not a list
           """)
-  void aFinishedJobIsRepeated(String left, String intervals, long then, String stays) {
+  void aFinishedJobIsRepeated(
+      String left, @Nullable String intervals, long then, @Nullable String stays) {
     on.queued("a", "repeats_left", left);
     if (intervals != null) {
       on.redis.hset("rq:job:a", "repeat_intervals", intervals);
