@@ -7,6 +7,7 @@ does. Orders and reports are lines of JSON on a Unix socket, one connection for 
 The worker has claimed the job, sends the heartbeats and enforces the end; rq, in here, writes how the job ended.
 """
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -229,8 +230,14 @@ def connect(config):
     from redis import Redis
 
     connection = Redis.from_url(config["redis_url"])
+    given = connection.connection_pool.connection_kwargs
     if config["redis_password"]:
-        connection.connection_pool.connection_kwargs["password"] = config["redis_password"]
+        given["password"] = config["redis_password"]
+    if not given.keys() & {"driver_info", "lib_name", "lib_version"}:
+        with contextlib.suppress(ImportError):  # an older redis-py looks it up once, when imported
+            from redis.driver_info import DriverInfo
+
+            given["driver_info"] = DriverInfo()  # otherwise looked up in files for each connection, one a job
     return connection
 
 
