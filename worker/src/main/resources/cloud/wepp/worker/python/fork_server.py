@@ -74,7 +74,10 @@ class Supervised:
     _ending = None
     _error = ""
 
-    # What the worker has done already
+    # What the worker does itself
+
+    def set_state(self, state, pipeline=None):
+        """The worker says that a slot is idle: when nothing of its job is left, which is later than rq would."""
 
     def prepare_execution(self, job):
         """The claim has written the execution."""
