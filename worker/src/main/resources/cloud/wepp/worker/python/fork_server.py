@@ -194,6 +194,8 @@ class Supervised:
 
     def mourn(self):
         """An earlier supervisor died with its job: this one buries the horse, so that the class's own handling runs."""
+        from rq import Worker
+
         job, queue = self.job_and_queue()
         if self.order["stopped"]:
             self._stopped_job_id = job.id
@@ -202,7 +204,7 @@ class Supervised:
         if self._horse_pid == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         monitor = [job, queue]
-        if "execution" in inspect.signature(self.monitor_work_horse).parameters:
+        if "execution" in inspect.signature(Worker.monitor_work_horse).parameters:  # the class's own may say *args
             monitor.append(self.prepare_execution(job))
         elif hasattr(self, "execution"):
             self.prepare_execution(job)
