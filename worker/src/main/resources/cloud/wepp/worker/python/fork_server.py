@@ -200,8 +200,11 @@ class Supervised:
         if self.order["stopped"]:
             self._stopped_job_id = job.id
         self.cause = self.order["cause"]
+        over = bool(self.ended()["ending"])  # the horse came to its end, so the job may be another's already
         self._horse_pid = os.fork()
         if self._horse_pid == 0:
+            if over:
+                os._exit(0)
             os.kill(os.getpid(), signal.SIGKILL)
         monitor = [job, queue]
         if "execution" in inspect.signature(Worker.monitor_work_horse).parameters:  # the class's own may say *args
