@@ -14,6 +14,8 @@ from rq.timeouts import TimerDeathPenalty
 import harness
 from harness import LAUNCHER, WEPP, alive, launcher
 
+pytestmark = pytest.mark.only("native")  # the command line does not care who runs the jobs
+
 
 @pytest.fixture
 def bulk(servers):
@@ -153,8 +155,7 @@ def test_cancel_what_runs(queue, bulk, worker, held_run):
     assert job.latest_result(timeout=30).exc_string == "Job stopped by user, work-horse terminated."
     assert job.get_status(refresh=True) == "stopped"
     assert not alive(pid)
-    if harness.MODE == "native":  # rq 1.16 itself releases what waits for a stopped job
-        assert child.get_status(refresh=True) == "deferred"
+    assert child.get_status(refresh=True) == "deferred"
 
 
 def tree(queue, run):

@@ -72,7 +72,7 @@ def by_name(tree):
 
 
 def statuses(tree):
-    return {job["name"]: job["job"].get_status().value for job in walk(tree)}
+    return {job["name"]: JobStatus(job["job"].get_status()).value for job in walk(tree)}
 
 
 def cancel(redis, id):
