@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -264,3 +265,41 @@ def launcher(*arguments):
     done = subprocess.run([LAUNCHER, *arguments], capture_output=True, timeout=60, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+class PythonWorker:
+    """rq's own worker of this version, until it is shut down or killed with all that it has started."""
+
+    def __init__(self, redis, url, name, *options):
+        self.key = f"rq:worker:{name}"
+        self._redis = redis
+        self._process = subprocess.Popen(
+            [RQ, "worker", "-u", url, "--name", name, *options],
+            env=python_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            until(redis, f"the Python worker {name} waits", lambda: redis.hget(self.key, "state") == b"idle")
+        except AssertionError:
+            self.kill()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                pass
+        self.kill()
+
+    def kill(self):
+        """kill -9, also of its horse and its scheduler."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
