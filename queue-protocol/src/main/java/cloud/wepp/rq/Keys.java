@@ -1,8 +1,26 @@
 package cloud.wepp.rq;
 
+import java.util.Locale;
+
 /** The names of all Redis keys: rq's own, and ours below {@code <prefix>:wepp}. */
 final class Keys {
   final String prefix;
+
+  /** rq's zsets of job ids, one of each kind per queue. */
+  enum Registry {
+    /** Started jobs, by the time at which they count as abandoned. */
+    WIP,
+    /** By the time at which rq forgets them. */
+    FINISHED,
+    /** By the time at which rq forgets them; also stopped jobs. */
+    FAILED,
+    DEFERRED,
+    /** By the time at which they are due. */
+    SCHEDULED,
+    CANCELED,
+    /** rq 3.0: dependents on their way into the queue. */
+    READY
+  }
 
   Keys(String prefix) {
     this.prefix = prefix;
@@ -16,6 +34,20 @@ final class Keys {
   /** List of job ids; the head runs next. */
   String queue(String queue) {
     return prefix + ":queue:" + queue;
+  }
+
+  /** List of ids that a Python worker has popped and not yet started. */
+  String intermediate(String queue) {
+    return queue(queue) + ":intermediate";
+  }
+
+  String registry(Registry registry, String queue) {
+    return prefix + ":" + registry.name().toLowerCase(Locale.ROOT) + ":" + queue;
+  }
+
+  /** Hash: one run of a job. */
+  String execution(String job, String execution) {
+    return prefix + ":execution:" + job + ":" + execution;
   }
 
   /** Set of the keys of all queues. */
