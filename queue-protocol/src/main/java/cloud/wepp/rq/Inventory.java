@@ -2,7 +2,6 @@ package cloud.wepp.rq;
 
 import static cloud.wepp.rq.Wire.text;
 
-import cloud.wepp.rq.Keys.Registry;
 import io.lettuce.core.Limit;
 import io.lettuce.core.Range;
 import io.lettuce.core.RedisCommandExecutionException;
@@ -19,8 +18,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -46,12 +48,14 @@ public final class Inventory implements AutoCloseable {
   /**
    * All of it, within a few milliseconds of {@code at}, which is Redis' time.
    *
+   * @param paused as {@link JobQueue#paused} has it
    * @param queues by name
    * @param workers those of one process side by side
    */
   public record Seen(
       Instant at,
       Suspension suspension,
+      SortedSet<String> paused,
       Leases leases,
       Events events,
       List<QueueSeen> queues,
@@ -135,6 +139,7 @@ public final class Inventory implements AutoCloseable {
     var async = connection.async();
     RedisFuture<List<byte[]>> time = async.time();
     RedisFuture<Long> suspended = async.pttl(keys.suspended());
+    RedisFuture<Set<byte[]>> paused = async.smembers(keys.paused());
     RedisFuture<Long> waiting = async.xlen(keys.events());
     RedisFuture<List<StreamMessage<String, byte[]>>> oldest =
         async.xrange(keys.events(), Range.unbounded(), Limit.from(1));
@@ -155,6 +160,7 @@ public final class Inventory implements AutoCloseable {
     return new Seen(
         at,
         suspension(answer(suspended)),
+        names(answer(paused), "").collect(Collectors.toCollection(TreeSet::new)),
         new Leases(Math.max(0, answer(leases) - answer(overdue)), answer(overdue)),
         new Events(answer(waiting), oldest(answer(oldest))),
         queues.stream().map(Supplier::get).toList(),
@@ -194,14 +200,14 @@ public final class Inventory implements AutoCloseable {
     var async = connection.async();
     RedisFuture<Long> waiting = async.llen(keys.queue(queue));
     RedisFuture<Long> intermediate = async.llen(keys.intermediate(queue));
-    LongSupplier started = askLive(Registry.WIP, queue, at);
-    LongSupplier finished = askLive(Registry.FINISHED, queue, at);
-    LongSupplier failed = askLive(Registry.FAILED, queue, at);
-    LongSupplier deferred = askAll(Registry.DEFERRED, queue);
-    LongSupplier scheduled = askAll(Registry.SCHEDULED, queue);
-    LongSupplier canceled = askAll(Registry.CANCELED, queue);
-    LongSupplier abandoned = askOver(Registry.WIP, queue, at);
-    LongSupplier ready = askAll(Registry.READY, queue);
+    LongSupplier started = askLive("wip", queue, at);
+    LongSupplier finished = askLive("finished", queue, at);
+    LongSupplier failed = askLive("failed", queue, at);
+    LongSupplier deferred = askAll("deferred", queue);
+    LongSupplier scheduled = askAll("scheduled", queue);
+    LongSupplier canceled = askAll("canceled", queue);
+    LongSupplier abandoned = askOver("wip", queue, at);
+    LongSupplier ready = askAll("ready", queue);
     return () ->
         new QueueSeen(
             queue,
@@ -217,18 +223,18 @@ public final class Inventory implements AutoCloseable {
             ready.getAsLong());
   }
 
-  private LongSupplier askAll(Registry registry, String queue) {
+  private LongSupplier askAll(String registry, String queue) {
     RedisFuture<Long> asked = connection.async().zcard(keys.registry(registry, queue));
     return () -> answer(asked);
   }
 
-  private LongSupplier askOver(Registry registry, String queue, Instant at) {
+  private LongSupplier askOver(String registry, String queue, Instant at) {
     RedisFuture<Long> asked =
         connection.async().zcount(keys.registry(registry, queue), upTo(at.getEpochSecond()));
     return () -> answer(asked);
   }
 
-  private LongSupplier askLive(Registry registry, String queue, Instant at) {
+  private LongSupplier askLive(String registry, String queue, Instant at) {
     LongSupplier all = askAll(registry, queue);
     LongSupplier over = askOver(registry, queue, at);
     return () -> Math.max(0, all.getAsLong() - over.getAsLong()); // asked one after the other

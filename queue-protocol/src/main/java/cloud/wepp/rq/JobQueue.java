@@ -18,8 +18,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -440,10 +442,35 @@ public final class JobQueue implements AutoCloseable {
    * The queue's length and both ends, which together tell whether it is worth reading again: new
    * ids come in at an end.
    *
-   * @param paused whether no job may be taken now: workers are suspended, or too many events wait
-   *     for the ledger
+   * @param suspended whether no job may be taken now: workers are suspended, or too many events
+   *     wait for the ledger
    */
-  public record Look(long length, String head, String tail, boolean paused) {}
+  public record Look(long length, String head, String tail, boolean suspended) {}
+
+  /** What is paused: {@code queue NAME}, {@code function PATTERN}, {@code worker NAME}. */
+  public Set<String> paused() {
+    return redis.reach(
+        "read what is paused",
+        () ->
+            connection.sync().smembers(keys.paused()).stream()
+                .map(Wire::text)
+                .collect(Collectors.toUnmodifiableSet()));
+  }
+
+  /**
+   * Pauses, or lets go on, for all workers with these keys.
+   *
+   * @param what as in {@link #paused}
+   * @return whether that was new
+   */
+  public boolean pause(String what, boolean pause) {
+    return redis.reach(
+        "pause or resume " + what,
+        () ->
+            pause
+                ? connection.sync().sadd(keys.paused(), bytes(what)) == 1
+                : connection.sync().srem(keys.paused(), bytes(what)) == 1);
+  }
 
   /** Looks at a queue without changing it. */
   public Look look(String queue) {

@@ -1,26 +1,8 @@
 package cloud.wepp.rq;
 
-import java.util.Locale;
-
 /** The names of all Redis keys: rq's own, and ours below {@code <prefix>:wepp}. */
 final class Keys {
   final String prefix;
-
-  /** rq's zsets of job ids, one of each kind per queue. */
-  enum Registry {
-    /** Started jobs, by the time at which they count as abandoned. */
-    WIP,
-    /** By the time at which rq forgets them. */
-    FINISHED,
-    /** By the time at which rq forgets them; also stopped jobs. */
-    FAILED,
-    DEFERRED,
-    /** By the time at which they are due. */
-    SCHEDULED,
-    CANCELED,
-    /** rq 3.0: dependents on their way into the queue. */
-    READY
-  }
 
   Keys(String prefix) {
     this.prefix = prefix;
@@ -41,10 +23,6 @@ final class Keys {
     return queue(queue) + ":intermediate";
   }
 
-  String registry(Registry registry, String queue) {
-    return prefix + ":" + registry.name().toLowerCase(Locale.ROOT) + ":" + queue;
-  }
-
   /** Hash: one run of a job. */
   String execution(String job, String execution) {
     return prefix + ":execution:" + job + ":" + execution;
@@ -55,6 +33,26 @@ final class Keys {
     return prefix + ":queues";
   }
 
+  /** Sorted set of job ids in one state, or of {@code <job>:<execution>} for {@code wip}. */
+  String registry(String name, String queue) {
+    return prefix + ":" + name + ":" + queue;
+  }
+
+  /** Stream of the last results of a job. */
+  String results(String id) {
+    return prefix + ":results:" + id;
+  }
+
+  /** Set of the names of rq 3.0's concurrency limits. */
+  String limits() {
+    return prefix + ":rl-keys";
+  }
+
+  /** Sorted set of the ids of jobs that wait for a limit. */
+  String limited(String limit) {
+    return prefix + ":rl:" + limit + ":rate_limited";
+  }
+
   /** Hash: one worker, which is one slot here. */
   String worker(String worker) {
     return prefix + ":worker:" + worker;
@@ -63,6 +61,16 @@ final class Keys {
   /** Set of {@code <job>:<execution>} that a worker runs; rq 3.0 reads its current job from it. */
   String workerExecutions(String worker) {
     return worker(worker) + ":executions";
+  }
+
+  /** Zset: jobs of a queue that wait for others to end. */
+  String deferred(String queue) {
+    return prefix + ":deferred:" + queue;
+  }
+
+  /** Set of the ids that a job waits for. */
+  String dependencies(String id) {
+    return prefix + ":job::" + id + ":dependencies";
   }
 
   /** Set of the keys of all workers. */
@@ -101,6 +109,11 @@ final class Keys {
   /** Our own stream: every state change that this worker makes. */
   String events() {
     return prefix + ":wepp:events";
+  }
+
+  /** Our own set: what is paused, as {@code queue NAME} and so on. */
+  String paused() {
+    return prefix + ":wepp:paused";
   }
 
   /** Our own string: the identity of this data set, new after a flush. */

@@ -4,6 +4,7 @@ import io.lettuce.core.RedisFuture;
 import io.lettuce.core.RedisNoScriptException;
 import io.lettuce.core.ScriptOutputType;
 import io.lettuce.core.api.StatefulRedisConnection;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -16,7 +17,16 @@ final class Script {
   private final String digest;
 
   Script(String resource, StatefulRedisConnection<String, byte[]> connection) {
-    source = read(resource);
+    this(connection, resource);
+  }
+
+  /** A script whose text is in several resources, in this order. */
+  Script(StatefulRedisConnection<String, byte[]> connection, String... resources) {
+    ByteArrayOutputStream text = new ByteArrayOutputStream();
+    for (String resource : resources) {
+      text.writeBytes(read(resource));
+    }
+    source = text.toByteArray();
     digest = connection.sync().digest(source);
   }
 

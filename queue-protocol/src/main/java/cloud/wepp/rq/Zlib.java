@@ -21,7 +21,7 @@ final class Zlib {
     try (Inflater inflater = new Inflater()) {
       inflater.setInput(packed);
       ByteArrayOutputStream out = new ByteArrayOutputStream(Math.max(64, packed.length * 2));
-      byte[] buffer = new byte[8192];
+      byte[] buffer = new byte[Math.clamp(packed.length * 4L, 64, 8192)];
       while (!inflater.finished()) {
         int count = inflater.inflate(buffer);
         if (count == 0

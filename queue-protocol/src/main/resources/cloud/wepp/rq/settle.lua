@@ -34,9 +34,17 @@ local function release(counted)
   end
 end
 
+-- Says only what the start's event has not said, and no status that is the event's name.
 local function event(name, status)
-  redis.call('XADD', KEYS[3], '*', 'event', name, 'job', id, 'claim', claim, 'worker', worker,
-    'at', iso, 'function', ARGV[14], 'run', ARGV[15], 'detail', ARGV[16], 'status', status or name)
+  local fields = {'event', name, 'job', id, 'claim', claim, 'worker', worker, 'at', iso,
+    'function', ARGV[14], 'detail', ARGV[16]}
+  local function add(field, value)
+    fields[#fields + 1] = field
+    fields[#fields + 1] = value
+  end
+  if ARGV[15] ~= '' then add('run', ARGV[15]) end
+  if status then add('status', status) end
+  redis.call('XADD', KEYS[3], '*', unpack(fields))
 end
 
 local held = redis.call('HMGET', job, 'claim', 'settled', 'status', 'dependency_ids', 'dependency_id')

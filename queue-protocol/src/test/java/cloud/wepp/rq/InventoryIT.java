@@ -86,6 +86,7 @@ class InventoryIT {
     assertThat(seen.queues()).isEmpty();
     assertThat(seen.workers()).isEmpty();
     assertThat(seen.suspension()).isEqualTo(new Inventory.Suspension(false, null));
+    assertThat(seen.paused()).isEmpty();
     assertThat(seen.leases()).isEqualTo(new Inventory.Leases(0, 0));
     assertThat(seen.events()).isEqualTo(new Inventory.Events(0, null));
     assertThat(read("unknown").queues())
@@ -181,6 +182,13 @@ class InventoryIT {
     redis.expire("rq:suspended", 60);
     assertThat(read().suspension().left())
         .isBetween(Duration.ofSeconds(30), Duration.ofSeconds(60));
+  }
+
+  @Test
+  void whatIsPausedIsSeen() {
+    jobs.pause("queue default", true);
+    jobs.pause("function a.*", true);
+    assertThat(read().paused()).containsExactly("function a.*", "queue default");
   }
 
   @Test

@@ -296,4 +296,81 @@ class JobQueueIT {
     assertThat(turn).isEqualTo(new JobQueue.Turn(JobQueue.Settled.SETTLED, Optional.empty()));
     assertThat(redis.lrange("rq:queue:default", 0, -1)).containsExactly(claim.job().id());
   }
+
+  private static final Settlement RECORDED =
+      new Settlement.Recorded(new Settlement.Fail("", Duration.ofDays(1)));
+
+  /** What a Python child adds to the transaction in which rq ends its job. */
+  private static void childEnds(Claim claim, String ending, String status) {
+    String id = claim.job().id();
+    redis.hset("rq:job:" + id, "status", status);
+    redis.hdel("rq:job:" + id, "claim");
+    redis.zrem("rq:wip:default", id);
+    redis.hset("rq:wepp:ended:" + claim.id(), Map.of("ending", ending, "error", ""));
+  }
+
+  @Test
+  void anEndThatRqWroteIsRecordedOnce() {
+    String id = enqueue();
+    Claim claim = take();
+    childEnds(claim, "finished", "finished");
+    assertThat(jobs.heartbeat(List.of(claim))).containsExactly(JobQueue.Held.HELD);
+    assertThat(redis.zcard("rq:wepp:leases")).isEqualTo(1);
+    assertThat(jobs.settle(claim, RECORDED, now())).isEqualTo(JobQueue.Settled.SETTLED);
+    assertThat(jobs.settle(claim, RECORDED, now())).isEqualTo(JobQueue.Settled.SETTLED);
+    assertThat(redis.zcard("rq:wepp:leases")).isZero();
+    assertThat(redis.xlen("rq:wepp:events")).isEqualTo(2);
+    assertThat(redis.hgetall("rq:worker:w"))
+        .containsEntry("state", "idle")
+        .doesNotContainKey("current_job");
+    assertThat(redis.hget("rq:job:" + id, "status")).isEqualTo("finished");
+  }
+
+  @Test
+  void aRetryThatRunsElsewhereAlreadyIsNotTouched() {
+    String id = enqueue();
+    Claim claim = take();
+    childEnds(claim, "retried", "queued");
+    redis.rpush("rq:queue:default", id);
+    Claim other = take();
+    assertThat(jobs.settle(claim, RECORDED, now())).isEqualTo(JobQueue.Settled.SETTLED);
+    assertThat(redis.hgetall("rq:job:" + id))
+        .containsEntry("status", "started")
+        .containsEntry("claim", other.id());
+    assertThat(redis.zrange("rq:wip:default", 0, -1)).containsExactly(id);
+    assertThat(redis.zrange("rq:wepp:leases", 0, -1)).containsExactly(id + "|" + other.id());
+  }
+
+  @Test
+  void whatRqDidNotEndIsEndedHere() {
+    String id = enqueue();
+    Claim claim = take();
+    assertThat(jobs.settle(claim, RECORDED, now())).isEqualTo(JobQueue.Settled.SETTLED);
+    assertThat(redis.hget("rq:job:" + id, "status")).isEqualTo("failed");
+    assertThat(redis.zscore("rq:failed:default", id)).isNotNull();
+  }
+
+  @Test
+  void theFirstHalfOfAnEndByRq116IsEnough() {
+    String id = enqueue();
+    Claim claim = take();
+    redis.hset("rq:job:" + id, "status", "failed");
+    redis.zadd("rq:failed:default", 1, id);
+    assertThat(jobs.settle(claim, RECORDED, now())).isEqualTo(JobQueue.Settled.SETTLED);
+    assertThat(redis.zscore("rq:failed:default", id)).isEqualTo(1);
+    assertThat(redis.xlen("rq:results:" + id)).isZero();
+    assertThat(redis.zcard("rq:wip:default")).isZero();
+  }
+
+  @Test
+  void aCanceledJobThatRqStoppedStaysCanceled() {
+    String id = enqueue();
+    Claim claim = take();
+    childEnds(claim, "stopped", "stopped");
+    redis.zadd("rq:canceled:default", 0, id);
+    redis.zadd("rq:failed:default", 1, id);
+    assertThat(jobs.settle(claim, RECORDED, now())).isEqualTo(JobQueue.Settled.CANCELED);
+    assertThat(redis.hget("rq:job:" + id, "status")).isEqualTo("canceled");
+    assertThat(redis.zscore("rq:failed:default", id)).isNull();
+  }
 }

@@ -1,9 +1,7 @@
 package cloud.wepp.worker;
 
-import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobRecord;
-import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobOutcome;
@@ -39,8 +37,9 @@ final class Doctor {
       List<String> page = jobs.ids(queue, 0, PAGE);
       while (!page.isEmpty()) {
         for (JobRecord job : jobs.calls(page)) {
-          counts.merge(
-              "%s: %s".formatted(function(job), routes.way(queue, job).words), 1, Integer::sum);
+          Routes.Route route = routes.route(queue, job);
+          String name = route.function().isEmpty() ? job.id() : route.function();
+          counts.merge(name + ": " + route.way().words, 1, Integer::sum);
         }
         waiting += page.size();
         page = jobs.ids(queue, waiting, PAGE);
@@ -55,14 +54,6 @@ final class Doctor {
               : ". It is not served: python.enabled is false, and routing.native-queues does not"
                   + " name it.");
       counts.forEach((what, count) -> out.printf("  %6d  %s%n", count, what));
-    }
-  }
-
-  private static String function(JobRecord job) {
-    try {
-      return job.data().length == 0 ? job.id() : Call.read(job.data()).function();
-    } catch (MalformedJob e) {
-      return job.id();
     }
   }
 }

@@ -7,9 +7,11 @@ import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.StopReason;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -24,6 +26,7 @@ final class Heartbeat implements AutoCloseable {
   private final RunningJobs running;
   private final Registration registration;
   private final List<JobListener> listeners;
+  private final Consumer<Set<String>> paused;
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().daemon().name("heartbeat").factory());
@@ -33,12 +36,20 @@ final class Heartbeat implements AutoCloseable {
   /** What rq knows of this process's slots. */
   record Registration(List<String> workers, List<String> queues, JobQueue.WorkerInfo info) {}
 
+  /**
+   * @param paused told at every beat what is paused
+   */
   Heartbeat(
-      JobQueue jobs, RunningJobs running, Registration registration, List<JobListener> listeners) {
+      JobQueue jobs,
+      RunningJobs running,
+      Registration registration,
+      List<JobListener> listeners,
+      Consumer<Set<String>> paused) {
     this.jobs = jobs;
     this.running = running;
     this.registration = registration;
     this.listeners = listeners;
+    this.paused = paused;
   }
 
   void start(Duration every) {
@@ -58,6 +69,7 @@ final class Heartbeat implements AutoCloseable {
         judge(held.get(i), found.get(i));
       }
       idle(held.stream().map(job -> job.claim().worker()).toList());
+      paused.accept(jobs.paused());
       if (down) {
         LOG.info("Heartbeats reach Redis again.");
         down = false;

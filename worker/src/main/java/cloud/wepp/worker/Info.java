@@ -23,16 +23,18 @@ final class Info {
       the clock of Redis; null is unknown, or not so:
         redis                  host:port/database
         at                     when it was read
-        paused                 this kind of worker takes nothing: suspended, or full
-        suspended              rq's workers are told to take nothing
+        suspended              all workers are told to take nothing
         suspended_seconds      until they go on by themselves
+        paused[]               `queue NAME`, `function PATTERN`, `worker NAME`:
+                               what `rq-worker pause` has paused
         leases.held            claims of this kind of worker that are kept
         leases.overdue         claims that are not: the worker is gone
         events.waiting         state changes that Postgres does not have yet
-        events.max             so many, and no job is taken
+        events.max             this many, and this kind of worker takes nothing
         events.oldest_seconds  how long the first of them has waited
         queues[]               those of rq:queues, or those asked for:
-          name, waiting, started, finished, failed, deferred, scheduled, canceled
+          name, paused, waiting, started, finished, failed, deferred, scheduled,
+          canceled
           abandoned            started once, without a heartbeat now; not in `started`
           intermediate         popped by a Python worker and not yet started
           ready                dependents on their way into the queue in rq 3.0
@@ -59,6 +61,10 @@ final class Info {
     this.mostEvents = mostEvents;
   }
 
+  private boolean paused(QueueSeen queue) {
+    return seen.paused().contains("queue " + queue.name());
+  }
+
   private boolean full() {
     return seen.events().waiting() >= mostEvents;
   }
@@ -71,6 +77,9 @@ final class Info {
           left == null
               ? "Workers are suspended: no job is taken until `rq resume`."
               : "Workers are suspended: no job is taken for " + brief(left) + " more.");
+    }
+    if (!seen.paused().isEmpty()) {
+      out.println(cut("Paused: " + String.join(", ", seen.paused()), COLUMNS));
     }
     out.println();
     printQueues(out);
@@ -126,7 +135,10 @@ final class Info {
   }
 
   /** What is there for a short time only, or should not be there. */
-  private static void printRest(PrintStream out, QueueSeen queue) {
+  private void printRest(PrintStream out, QueueSeen queue) {
+    if (paused(queue)) {
+      out.println("  paused");
+    }
     if (queue.abandoned() > 0) {
       out.printf(
           "  %d abandoned: started, without a heartbeat; rq's next cleanup retries or fails them%n",
@@ -239,18 +251,35 @@ final class Info {
     Map<String, @Nullable Object> all = new LinkedHashMap<>();
     all.put("redis", redis);
     all.put("at", seen.at().toString());
-    all.put("paused", seen.suspension().suspended() || full());
     all.put("suspended", seen.suspension().suspended());
     all.put("suspended_seconds", seconds(seen.suspension().left()));
+    all.put("paused", seen.paused());
     all.put("leases", seen.leases());
     Map<String, @Nullable Object> events = new LinkedHashMap<>();
     events.put("waiting", seen.events().waiting());
     events.put("max", mostEvents);
     events.put("oldest_seconds", secondsSince(seen.events().oldest()));
     all.put("events", events);
-    all.put("queues", seen.queues());
+    all.put("queues", seen.queues().stream().map(this::json).toList());
     all.put("workers", seen.workers().stream().map(this::json).toList());
     out.println(JSON.writeValueAsString(all));
+  }
+
+  private Map<String, Object> json(QueueSeen queue) {
+    Map<String, Object> one = new LinkedHashMap<>();
+    one.put("name", queue.name());
+    one.put("paused", paused(queue));
+    one.put("waiting", queue.waiting());
+    one.put("started", queue.started());
+    one.put("finished", queue.finished());
+    one.put("failed", queue.failed());
+    one.put("deferred", queue.deferred());
+    one.put("scheduled", queue.scheduled());
+    one.put("canceled", queue.canceled());
+    one.put("abandoned", queue.abandoned());
+    one.put("intermediate", queue.intermediate());
+    one.put("ready", queue.ready());
+    return one;
   }
 
   private Map<String, @Nullable Object> json(WorkerSeen worker) {

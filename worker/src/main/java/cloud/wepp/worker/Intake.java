@@ -3,22 +3,23 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobRecord;
+import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobListener;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.SequencedSet;
+import java.util.SequencedMap;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.BiPredicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -41,38 +42,81 @@ final class Intake implements AutoCloseable {
   private static final long LAST_LOOK_MS = 1000;
 
   private final JobQueue jobs;
-  private final BiPredicate<String, JobRecord> runnableHere;
+  private final Routes routes;
+  private final Order order;
+  private final Stop stop;
   private final List<JobListener> listeners;
-  private final List<Reader> readers;
+  private final List<Reader> readers; // in the order of the next look; guarded by lock
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition found = lock.newCondition();
   private final Condition wanted = lock.newCondition();
+  private final Condition resumed = lock.newCondition();
+  private final Admission admission; // guarded by lock
   private int waiting; // slots in take; guarded by lock
+  private long ended; // jobs; guarded by lock
   private boolean closed; // guarded by lock
+
+  /** In which order the queues are looked at. */
+  enum Order {
+    ORDERED,
+    ROUND_ROBIN,
+    RANDOM
+  }
+
+  /**
+   * When the intake closes by itself.
+   *
+   * @param burst when nothing is left to run
+   * @param maxJobs after so many jobs
+   */
+  record Stop(boolean burst, long maxJobs) {
+    static final Stop NEVER = new Stop(false, Long.MAX_VALUE);
+  }
 
   Intake(
       JobQueue jobs,
       List<String> queues,
-      BiPredicate<String, JobRecord> runnableHere,
+      Routes routes,
+      WorkerConfig.Routing routing,
+      Stop stop,
       List<JobListener> listeners) {
     this.jobs = jobs;
-    this.runnableHere = runnableHere;
+    this.routes = routes;
+    this.order = Order.valueOf(routing.strategy().toUpperCase(Locale.ROOT));
+    this.stop = stop;
     this.listeners = listeners;
-    readers = queues.stream().map(Reader::new).toList();
+    admission = new Admission(routing);
+    readers = new ArrayList<>(queues.stream().map(Reader::new).toList());
   }
 
   void start() {
-    readers.forEach(reader -> reader.thread.start());
+    paused(jobs.paused());
+    List.copyOf(readers).forEach(reader -> reader.thread.start());
+  }
+
+  /** What is paused now, as {@link JobQueue#paused} tells. */
+  void paused(Set<String> what) {
+    lock.lock();
+    try {
+      if (admission.pause(what)) {
+        LOG.info("Paused: {}", what.isEmpty() ? "nothing" : String.join(", ", what));
+        found.signalAll();
+        resumed.signalAll();
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
-   * Claims the next job in the order of the queues; waits until there is one.
+   * Claims the next job in the order of the queues; waits until there is one. Whatever the worker
+   * had to do before is over.
    *
    * @return empty once the intake is closed
    */
   Optional<Claim> take(String worker) throws InterruptedException {
     while (true) {
-      Candidate candidate = await();
+      Candidate candidate = await(worker);
       if (candidate == null) {
         return Optional.empty();
       }
@@ -85,11 +129,22 @@ final class Intake implements AutoCloseable {
     }
   }
 
-  /** A wish for the next job, without waiting for one; also empty once the intake is closed. */
+  /**
+   * The worker's job is at its end: a wish for the next, without waiting for one. Also empty once
+   * the intake is closed.
+   */
   Optional<JobQueue.Request> next(String worker) {
     lock.lock();
     try {
-      Candidate candidate = closed ? null : first();
+      ended++;
+      admission.leave(worker);
+      if (ended >= stop.maxJobs()) {
+        close();
+      }
+      Candidate candidate = closed ? null : first(worker);
+      if (admission.limitsQueues()) {
+        found.signal(); // the place that is free now may be for a queue that waits
+      }
       return Optional.ofNullable(candidate).map(one -> request(worker, one));
     } finally {
       lock.unlock();
@@ -102,11 +157,16 @@ final class Intake implements AutoCloseable {
 
   private record Candidate(String queue, String id) {}
 
-  private @Nullable Candidate await() throws InterruptedException {
+  private @Nullable Candidate await(String worker) throws InterruptedException {
     lock.lockInterruptibly();
     try {
+      admission.leave(worker);
       while (!closed) {
-        Candidate candidate = first();
+        if (!admission.admitsWorker(worker)) {
+          resumed.await();
+          continue;
+        }
+        Candidate candidate = first(worker);
         if (candidate != null) {
           return candidate;
         }
@@ -125,13 +185,19 @@ final class Intake implements AutoCloseable {
   }
 
   /** To be called under the lock. */
-  private @Nullable Candidate first() {
-    for (Reader reader : readers) {
-      if (!reader.ready.isEmpty()) {
-        String id = reader.ready.removeFirst();
-        reader.given.add(id);
-        if (reader.ready.size() < FEW) {
-          wanted.signalAll();
+  private @Nullable Candidate first(String worker) {
+    if (!admission.admitsWorker(worker) || ended + admission.held() >= stop.maxJobs()) {
+      return null;
+    }
+    if (order == Order.RANDOM) {
+      Collections.shuffle(readers);
+    }
+    for (int i = 0; i < readers.size(); i++) {
+      Reader reader = readers.get(i);
+      String id = admission.admitsQueue(reader.queue) ? reader.next(worker) : null;
+      if (id != null) {
+        if (order == Order.ROUND_ROBIN) {
+          readers.add(readers.remove(i));
         }
         return new Candidate(reader.queue, id);
       }
@@ -146,28 +212,32 @@ final class Intake implements AutoCloseable {
     try {
       closed = true;
       found.signalAll();
+      resumed.signalAll();
       wanted.signalAll();
     } finally {
       lock.unlock();
     }
-    readers.forEach(reader -> reader.thread.interrupt());
+    List.copyOf(readers).forEach(reader -> reader.thread.interrupt());
   }
 
   /** Reads one queue ahead. */
   private final class Reader implements Runnable {
     private final String queue;
     private final Thread thread;
-    private final SequencedSet<String> ready = new LinkedHashSet<>(); // guarded by lock
+    private final SequencedMap<String, String> ready = // id to function; guarded by lock
+        new LinkedHashMap<>();
     private Set<String> given = new HashSet<>(); // since the last read began; guarded by lock
     private Set<String> givenBefore = new HashSet<>(); // since the read before; guarded by lock
     private int passed; // ids that the last read saw and slots were taking already; own thread
     private boolean more; // whether the last read ended before the queue did; own thread
     private JobQueue.@Nullable Look read; // by the last read, if it reached the end; own thread
+    private boolean heldBack; // whether the last read found jobs that may not start now; own thread
+    private boolean exhausted; // whether a burst has come to this queue's end; guarded by lock
     private int reported; // foreign jobs when last told; own thread
-    private final Map<String, Boolean> known = // own thread
+    private final Map<String, Routes.Route> known = // own thread
         new LinkedHashMap<>() {
           @Override
-          protected boolean removeEldestEntry(Map.Entry<String, Boolean> eldest) {
+          protected boolean removeEldestEntry(Map.Entry<String, Routes.Route> eldest) {
             return size() > PAGE * MOST_PAGES * 2;
           }
         };
@@ -184,17 +254,21 @@ final class Intake implements AutoCloseable {
         try (JobQueue.Peek peek = jobs.peek(queue, LONGEST_PEEK)) {
           outage = 0;
           while (awaitDemand()) {
+            State before = state();
             // Looked at before it is read, so that an id that arrives in between is a change.
             JobQueue.Look look = jobs.look(queue);
-            if (!look.paused() && fill()) {
+            if (!look.suspended() && !before.paused && fill()) {
               continue;
             }
-            if (look.length() == 0) {
+            boolean still = look.suspended() || before.paused || read == null || read.equals(look);
+            if (stop.burst() && (look.length() == 0 || still)) {
+              exhaust(before);
+            } else if (look.length() == 0 && !before.paused) {
               boolean _ = peek.await();
-            } else if (look.paused() || read == null || read.equals(look)) {
+            } else if (still) {
               // Otherwise it changed before it was read, and may look as before again: a job that
               // was taken comes back when it is tried again.
-              awaitChange(look);
+              awaitChange(look, before);
             }
           }
           return;
@@ -216,6 +290,50 @@ final class Intake implements AutoCloseable {
           }
         }
       }
+    }
+
+    /** What matters of the jobs that run, and of what is paused. */
+    private record State(long version, int held, boolean paused) {}
+
+    private State state() {
+      lock.lock();
+      try {
+        return new State(admission.version(), admission.held(), admission.isPaused(queue));
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    /** In a burst: nothing was found, and nothing ran that might have added to it. */
+    private void exhaust(State before) throws InterruptedException {
+      lock.lock();
+      try {
+        exhausted = before.held == 0;
+        if (readers.stream().allMatch(reader -> reader.exhausted)) {
+          Intake.this.close();
+        }
+      } finally {
+        lock.unlock();
+      }
+      pause(FIRST_LOOK_MS);
+    }
+
+    /**
+     * The next id that may start; what may not is read again later. To be called under the lock.
+     */
+    private @Nullable String next(String worker) {
+      while (!ready.isEmpty()) {
+        Map.Entry<String, String> entry = ready.pollFirstEntry();
+        if (ready.size() < FEW) {
+          wanted.signalAll();
+        }
+        if (admission.admitsFunction(entry.getValue())) {
+          given.add(entry.getKey());
+          admission.enter(worker, queue, entry.getValue());
+          return entry.getKey();
+        }
+      }
+      return null;
     }
 
     /** Returns true when ids are needed, false when the intake is closed. */
@@ -240,6 +358,7 @@ final class Intake implements AutoCloseable {
       remember();
       int added = 0;
       int others = 0;
+      heldBack = false;
       long length = 0;
       String head = "";
       String tail = "";
@@ -250,7 +369,8 @@ final class Intake implements AutoCloseable {
         learn(ids);
         List<String> runnable = new ArrayList<>();
         for (String id : ids) {
-          if (known.getOrDefault(id, false)) {
+          Routes.Route route = known.get(id);
+          if (route != null && route.way().taken) {
             runnable.add(id);
           } else {
             others++;
@@ -285,7 +405,7 @@ final class Intake implements AutoCloseable {
     private void learn(List<String> ids) {
       List<String> unknown = ids.stream().filter(id -> !known.containsKey(id)).distinct().toList();
       for (JobRecord job : jobs.calls(unknown)) {
-        known.put(job.id(), runnableHere.test(queue, job));
+        known.put(job.id(), routes.route(queue, job));
       }
     }
 
@@ -295,9 +415,12 @@ final class Intake implements AutoCloseable {
       try {
         int added = 0;
         for (String id : runnable) {
+          Routes.Route route = known.get(id);
           if (given.contains(id) || givenBefore.contains(id)) {
             passed++;
-          } else if (ready.add(id)) {
+          } else if (route == null || !admission.admitsFunction(route.function())) {
+            heldBack = true;
+          } else if (ready.putIfAbsent(id, route.function()) == null) {
             added++;
             found.signal();
           }
@@ -324,13 +447,15 @@ final class Intake implements AutoCloseable {
     }
 
     /** Waits until the queue looks different: read-only, 10 times a second at first, then once. */
-    private void awaitChange(JobQueue.Look before) throws InterruptedException {
+    private void awaitChange(JobQueue.Look before, State then) throws InterruptedException {
       long wait = FIRST_LOOK_MS;
       JobQueue.Look now = before;
-      while (!isClosed() && now.equals(before)) {
+      boolean freed = false;
+      while (!isClosed() && now.equals(before) && !freed) {
         pause(wait + ThreadLocalRandom.current().nextLong(wait / 4));
         wait = Math.min(LAST_LOOK_MS, wait * 2);
         now = jobs.look(queue);
+        freed = (heldBack || then.paused) && state().version != then.version;
       }
     }
 

@@ -34,7 +34,7 @@ final class JobMeta {
     return json ? PyJson.write(dict) : PickleWriter.write(dict);
   }
 
-  private static List<PyValue.Entry> read(byte[] meta, boolean json) throws Unreadable {
+  static List<PyValue.Entry> read(byte[] meta, boolean json) throws Unreadable {
     if (meta.length == 0) {
       return List.of();
     }

@@ -2,9 +2,11 @@ package cloud.wepp.worker;
 
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Inventory;
+import cloud.wepp.rq.JobActions;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.StuckJobs;
 import cloud.wepp.rq.pickle.PyRepr;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.config.ConfigReader;
@@ -23,15 +25,20 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /**
  * The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 Redis or
@@ -46,9 +53,14 @@ import picocli.CommandLine.Parameters;
     subcommands = {
       Main.Run.class,
       Main.Enqueue.class,
+      Main.Requeue.class,
+      Main.Cancel.class,
       Main.HistoryOf.class,
       Main.Examine.class,
       Main.Show.class,
+      Main.Deferred.class,
+      Main.Pause.class,
+      Main.Resume.class,
       Main.Settings.class
     })
 public final class Main {
@@ -124,9 +136,21 @@ public final class Main {
   static final class Run implements Callable<Integer> {
     @Mixin private final Configured configured = new Configured();
 
+    @Option(names = "--burst", description = "leave when nothing is left to run")
+    private boolean burst;
+
+    @Option(names = "--max-jobs", paramLabel = "N", description = "leave after so many jobs")
+    private long maxJobs = Long.MAX_VALUE;
+
     @Override
     public Integer call() throws Exception {
-      Worker worker = Worker.start(configured.read(), Map.of(), List.of(), InstantSource.system());
+      Worker worker =
+          Worker.start(
+              configured.read(),
+              new Intake.Stop(burst, maxJobs),
+              Map.of(),
+              List.of(),
+              InstantSource.system());
       Runtime.getRuntime()
           .addShutdownHook(
               new Thread(
@@ -226,6 +250,92 @@ public final class Main {
     }
   }
 
+  /** Which jobs are meant, and whether something is done to them. */
+  private static final class Chosen {
+    @Spec(Spec.Target.MIXEE)
+    private @Nullable CommandSpec command;
+
+    @Option(names = "--queue", paramLabel = "QUEUE", description = "only jobs of this queue")
+    private @Nullable String queue;
+
+    @Option(
+        names = "--function",
+        paramLabel = "PATTERN",
+        description = "only jobs of this function; * stands for any characters")
+    private @Nullable String function;
+
+    @Option(names = "--run", paramLabel = "RUNID", description = "only jobs of this WEPPcloud run")
+    private @Nullable String run;
+
+    @Option(names = "--job", paramLabel = "ID", description = "only this job; may be repeated")
+    private List<String> jobs = new ArrayList<>();
+
+    @Option(names = "--dry-run", description = "change nothing, and print what would be done")
+    private boolean dry;
+
+    JobCriteria criteria(@Nullable String cause) {
+      JobCriteria criteria = new JobCriteria(queue, function, run, cause, jobs);
+      if (criteria.isEmpty() || criteria.hasBlank()) {
+        throw new ParameterException(
+            Objects.requireNonNull(command).commandLine(),
+            criteria.isEmpty()
+                ? "Say which jobs are meant: at least one criterion is needed."
+                : "A criterion is empty.");
+      }
+      return criteria;
+    }
+
+    void with(WorkerConfig config, Consumer<BulkJobs> action) {
+      try (RedisAccess redis = Worker.redis(config);
+          JobActions actions =
+              new JobActions(redis, config.redis().keyPrefix(), InstantSource.system())) {
+        action.accept(new BulkJobs(actions, System.out, dry));
+      }
+    }
+  }
+
+  @Command(
+      name = "requeue",
+      mixinStandardHelpOptions = true,
+      description =
+          "Puts failed and stopped jobs that match all that is given back into their queues, as"
+              + " rq's requeue does.")
+  static final class Requeue implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+    @Mixin private final Chosen chosen = new Chosen();
+
+    @Option(
+        names = "--cause",
+        paramLabel = "TEXT",
+        description = "only jobs whose last error contains this text")
+    private @Nullable String cause;
+
+    @Override
+    public Integer call() throws Exception {
+      JobCriteria wanted = chosen.criteria(cause);
+      chosen.with(configured.read(), jobs -> jobs.requeue(wanted));
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "cancel",
+      mixinStandardHelpOptions = true,
+      description =
+          "Cancels waiting jobs that match all that is given, and has those stopped that run."
+              + " --run and --job stand for all jobs below them, too.")
+  static final class Cancel implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+    @Mixin private final Chosen chosen = new Chosen();
+
+    @Override
+    public Integer call() throws Exception {
+      JobCriteria wanted = chosen.criteria(null);
+      chosen.with(configured.read(), jobs -> jobs.cancel(wanted));
+      return 0;
+    }
+  }
+
   @Command(
       name = "history",
       mixinStandardHelpOptions = true,
@@ -301,6 +411,90 @@ public final class Main {
         }
       }
       return 0;
+    }
+  }
+
+  @Command(
+      name = "deferred",
+      mixinStandardHelpOptions = true,
+      description =
+          "Lists jobs that wait for others which can no longer release them. Changes nothing.")
+  static final class Deferred implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Override
+    public Integer call() throws Exception {
+      WorkerConfig config = configured.read();
+      int count = 0;
+      try (RedisAccess redis = Worker.redis(config);
+          StuckJobs jobs = new StuckJobs(redis, config.redis().keyPrefix())) {
+        for (String queue : config.worker().queues()) {
+          for (StuckJobs.Stuck stuck : jobs.in(queue)) {
+            count++;
+            System.out.printf(
+                "%s  queue %s  %s: %s%n",
+                stuck.job(), stuck.queue(), stuck.description(), stuck.why());
+          }
+        }
+      }
+      System.out.printf("%d deferred jobs are stuck.%n", count);
+      return 0;
+    }
+  }
+
+  /** What is paused or goes on. */
+  private static final class Pausable {
+    private enum Kind {
+      queue,
+      function,
+      worker
+    }
+
+    @Parameters(index = "0", paramLabel = "KIND", description = "${COMPLETION-CANDIDATES}")
+    private Kind kind = Kind.queue;
+
+    @Parameters(
+        index = "1",
+        paramLabel = "NAME",
+        description =
+            "a queue; a function, * stands for any characters; a worker or one of its slots")
+    private String name = "";
+
+    Integer set(Configured configured, boolean pause) throws InvalidConfig {
+      WorkerConfig config = configured.read();
+      try (RedisAccess redis = Worker.redis(config);
+          JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
+        boolean changed = jobs.pause(kind + " " + name, pause);
+        System.out.printf(
+            "%s %s is %s%s. Workers hear of it with their next heartbeat.%n",
+            kind, name, pause ? "paused" : "not paused", changed ? "" : ", as it was");
+      }
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "pause",
+      mixinStandardHelpOptions = true,
+      description = "Lets no more jobs of a queue, of a function, or on a worker start.")
+  static final class Pause implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+    @Mixin private final Pausable what = new Pausable();
+
+    @Override
+    public Integer call() throws Exception {
+      return what.set(configured, true);
+    }
+  }
+
+  @Command(name = "resume", mixinStandardHelpOptions = true, description = "Ends a pause.")
+  static final class Resume implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+    @Mixin private final Pausable what = new Pausable();
+
+    @Override
+    public Integer call() throws Exception {
+      return what.set(configured, false);
     }
   }
 

@@ -39,11 +39,13 @@ final class Routes {
     refused = patterns(routing.refuse());
   }
 
-  /** In a pattern, {@code *} stands for any characters. */
   private static List<Pattern> patterns(Collection<String> patterns) {
-    return patterns.stream()
-        .map(pattern -> Pattern.compile(Pattern.quote(pattern).replace("*", "\\E.*\\Q")))
-        .toList();
+    return patterns.stream().map(Routes::pattern).toList();
+  }
+
+  /** Of dotted names; {@code *} stands for any characters. */
+  static Pattern pattern(String text) {
+    return Pattern.compile(Pattern.quote(text).replace("*", "\\E.*\\Q"));
   }
 
   /** What becomes of a waiting job, and why. */
@@ -71,20 +73,26 @@ final class Routes {
    * What becomes of a job in a queue. One that nobody can read is taken too, so that it fails with
    * the reason; rq's workers do the same.
    */
-  Way way(String queue, JobRecord job) {
+  Route route(String queue, JobRecord job) {
     if (job.data().length == 0) {
-      return Way.GONE;
+      return new Route(Way.GONE, "");
     }
     try {
       Call call = Call.read(job.data());
-      if (matches(refused, call)) {
-        return Way.REFUSED;
-      }
-      return isNative(job, call) ? Way.NATIVE : python(queue);
+      Way way =
+          matches(refused, call) ? Way.REFUSED : isNative(job, call) ? Way.NATIVE : python(queue);
+      return new Route(way, call.function());
     } catch (MalformedJob e) {
-      return e.refused() ? python(queue) : Way.UNREADABLE;
+      return new Route(e.refused() ? python(queue) : Way.UNREADABLE, "");
     }
   }
+
+  /**
+   * What was found of a waiting job.
+   *
+   * @param function its dotted name; empty when it could not be read
+   */
+  record Route(Way way, String function) {}
 
   private Way python(String queue) {
     if (python == null) {

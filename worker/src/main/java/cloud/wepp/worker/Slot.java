@@ -2,7 +2,6 @@ package cloud.wepp.worker;
 
 import cloud.wepp.rq.Claim;
 import java.util.Optional;
-import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -13,20 +12,21 @@ final class Slot implements Runnable {
   private final String worker;
   private final Intake intake;
   private final JobRunner runner;
-  private final BooleanSupplier draining;
 
-  Slot(String worker, Intake intake, JobRunner runner, BooleanSupplier draining) {
+  Slot(String worker, Intake intake, JobRunner runner) {
     this.worker = worker;
     this.intake = intake;
     this.runner = runner;
-    this.draining = draining;
   }
 
   @Override
   public void run() {
-    while (!draining.getAsBoolean()) {
+    while (true) {
       try {
         Optional<Claim> claim = intake.take(worker);
+        if (claim.isEmpty()) {
+          return;
+        }
         while (claim.isPresent()) {
           claim = runner.run(claim.get(), () -> intake.next(worker));
         }

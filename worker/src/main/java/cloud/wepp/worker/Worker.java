@@ -34,6 +34,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
@@ -56,6 +57,7 @@ public final class Worker implements AutoCloseable {
   private final LedgerStore history;
   private final Ledger ledger;
   private final ProcessRunner processes;
+  private final Webhooks webhooks;
   private final @Nullable PythonHandler python;
   private final RunningJobs running;
   private final Heartbeat heartbeat;
@@ -66,10 +68,14 @@ public final class Worker implements AutoCloseable {
 
   private Worker(
       WorkerConfig config,
+      Intake.Stop stop,
       Map<String, JobHandler> more,
-      List<JobListener> listeners,
+      List<JobListener> others,
       InstantSource clock) {
     this.config = config;
+    webhooks = new Webhooks(clock);
+    List<JobListener> listeners = new ArrayList<>(others);
+    listeners.add(webhooks);
     WorkerConfig.Timing timing = config.timing();
     registration = registration(config);
     redis = redis(config);
@@ -105,10 +111,8 @@ public final class Worker implements AutoCloseable {
     natives.putAll(more);
     python = config.python().enabled() ? python(config, registration.queues(), processes) : null;
     Routes routes = new Routes(natives, python, config.routing());
-    heartbeat = new Heartbeat(jobs, running, registration, listeners);
-    intake =
-        new Intake(
-            jobs, registration.queues(), (queue, job) -> routes.way(queue, job).taken, listeners);
+    intake = new Intake(jobs, registration.queues(), routes, config.routing(), stop, listeners);
+    heartbeat = new Heartbeat(jobs, running, registration, listeners, intake::paused);
     JobRunner runner =
         new JobRunner(
             jobs,
@@ -119,11 +123,18 @@ public final class Worker implements AutoCloseable {
             listeners,
             clock);
     commands = jobs.commands(registration.workers(), running);
+    AtomicInteger left = new AtomicInteger(registration.workers().size());
     for (String worker : registration.workers()) {
+      Slot slot = new Slot(worker, intake, runner);
       slots.add(
           Thread.ofPlatform()
               .name("slot-" + worker)
-              .unstarted(new Slot(worker, intake, runner, () -> drain.getCount() == 0)));
+              .unstarted(() -> {
+                slot.run();
+                if (left.decrementAndGet() == 0) {
+                  drain.countDown(); // the intake has closed by itself
+                }
+              }));
     }
   }
 
@@ -139,7 +150,17 @@ public final class Worker implements AutoCloseable {
       Map<String, JobHandler> more,
       List<JobListener> listeners,
       InstantSource clock) {
-    Worker worker = new Worker(config, more, listeners, clock);
+    return start(config, Intake.Stop.NEVER, more, listeners, clock);
+  }
+
+  /** As above. */
+  static Worker start(
+      WorkerConfig config,
+      Intake.Stop stop,
+      Map<String, JobHandler> more,
+      List<JobListener> listeners,
+      InstantSource clock) {
+    Worker worker = new Worker(config, stop, more, listeners, clock);
     worker.start();
     return worker;
   }
@@ -258,25 +279,27 @@ public final class Worker implements AutoCloseable {
 
   /** Tries again for a while: at a start of everything the servers may be the last to be up. */
   private static <T> T untilReachable(Duration longest, Supplier<T> open) {
-    long deadline = System.nanoTime() + longest.toNanos();
-    boolean told = false;
+    long since = 0; // the first failure
     while (true) {
       try {
         return open.get();
       } catch (QueueUnavailable | LedgerUnavailable e) {
-        if (System.nanoTime() >= deadline) {
+        if (longest.isZero() || (since != 0 && System.nanoTime() - since > longest.toNanos())) {
           throw e;
         }
-        if (!told) {
+        if (since == 0) {
+          since = System.nanoTime();
           LOG.warn("{}. Waiting for it for {} s.", e.getMessage(), longest.toSeconds());
-          told = true;
         }
         LockSupport.parkNanos(Duration.ofMillis(500).toNanos());
       }
     }
   }
 
-  /** Waits until the worker was asked to leave, by rq's {@code shutdown} or by {@link #drain}. */
+  /**
+   * Waits until the worker was asked to leave, by rq's {@code shutdown} or by {@link #drain}, or
+   * has come to the end of its burst.
+   */
   public void awaitDrain() throws InterruptedException {
     drain.await();
   }
@@ -312,6 +335,7 @@ public final class Worker implements AutoCloseable {
       python.close();
     }
     processes.close();
+    webhooks.close();
     ledger.close();
     history.close();
     weppcloud.close();

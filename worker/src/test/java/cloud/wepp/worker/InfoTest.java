@@ -14,6 +14,7 @@ import java.io.PrintStream;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -27,6 +28,7 @@ class InfoTest {
       new Seen(
           AT,
           new Suspension(true, Duration.ofSeconds(90)),
+          new TreeSet<>(List.of("queue default", "function " + "f".repeat(120))),
           new Leases(1, 2),
           new Events(3, AT.minusSeconds(4)),
           List.of(
@@ -85,6 +87,7 @@ class InfoTest {
             "Redis redis:6379/9 at 2026-11-24T12:00:00Z",
             "Workers are suspended: no job is taken for 1m30s more.",
             "default 1 2 3 4 5 6 7",
+            "paused",
             "9 popped by a Python worker and not yet started",
             "10 ready, and not yet put into the queue by rq 3.0",
             "w.1 busy 12 1 1h01m 5s 1d01h",
@@ -105,6 +108,8 @@ class InfoTest {
           .properties()
           .forEach(entry -> assertThat(Info.JSON_KEYS).contains(entry.getKey()));
     }
+    assertThat(all.at("/queues/0/paused").asBoolean()).isTrue();
+    assertThat(all.at("/queues/1/paused").asBoolean()).isFalse();
     assertThat(all.at("/queues/0/abandoned").asInt()).isEqualTo(8);
     assertThat(all.at("/workers/0/current_job").asString()).isEqualTo("the-job");
     assertThat(all.at("/workers/0/age_seconds").asDouble()).isEqualTo(90_000);

@@ -61,30 +61,31 @@ class RoutesTest {
   void theFunctionAndTheQueueDecide(String queue, String function, Way with, Way without)
       throws Exception {
     JobRecord job = job(function, Map.of());
-    assertThat(routes(true).way(queue, job)).isEqualTo(with);
-    assertThat(routes(false).way(queue, job)).isEqualTo(without);
+    assertThat(routes(true).route(queue, job).way()).isEqualTo(with);
+    assertThat(routes(false).route(queue, job).way()).isEqualTo(without);
   }
 
   @Test
   void aJobWithPythonCallbacksIsForPython() throws Exception {
     JobRecord job = job("ours.run", Map.of("success_callback_name", "theirs.done"));
-    assertThat(routes(true).way("default", job)).isEqualTo(Way.PYTHON);
+    assertThat(routes(true).route("default", job).way()).isEqualTo(Way.PYTHON);
     assertThat(routes(true).of(job, Call.read(job.data()))).contains(PYTHON);
-    assertThat(routes(false).way("default", job)).isEqualTo(Way.NO_PYTHON);
+    assertThat(routes(false).route("default", job).way()).isEqualTo(Way.NO_PYTHON);
   }
 
   @Test
   void whatNobodyCanReadIsTakenSoThatItFails() throws Exception {
-    assertThat(routes(false).way("default", job("ours.run", Map.of("data", "no pickle"))))
+    assertThat(routes(false).route("default", job("ours.run", Map.of("data", "no pickle"))).way())
         .isEqualTo(Way.UNREADABLE);
-    assertThat(routes(false).way("default", new JobRecord("gone", Map.of()))).isEqualTo(Way.GONE);
+    assertThat(routes(false).route("default", new JobRecord("gone", Map.of())).way())
+        .isEqualTo(Way.GONE);
   }
 
   @Test
   void aPickleThatIsOnlyRefusedHereIsForPython() throws Exception {
     String reduces = "cos\ngetpid\n(tR.";
     JobRecord job = job("ours.run", Map.of("data", reduces));
-    assertThat(routes(true).way("default", job)).isEqualTo(Way.PYTHON);
-    assertThat(routes(false).way("default", job)).isEqualTo(Way.NO_PYTHON);
+    assertThat(routes(true).route("default", job).way()).isEqualTo(Way.PYTHON);
+    assertThat(routes(false).route("default", job).way()).isEqualTo(Way.NO_PYTHON);
   }
 }

@@ -112,7 +112,24 @@ public record WorkerConfig(
       @Setting(is = "patterns of functions that Python runs although this worker could")
           List<String> toPython,
       @Setting(is = "patterns of functions that this worker leaves in their queue")
-          List<String> refuse) {}
+          List<String> refuse,
+      @Setting(
+              value = "ordered",
+              is =
+                  "which queue is looked at first: always the first one named, each in turn"
+                      + " (round_robin), or by chance (random)",
+              matches = "ordered|round_robin|random")
+          String strategy,
+      @Setting(
+              is = "the most slots for a queue, as `batch:2`; several with commas between them",
+              matches = "([^,]+:\\d{1,4}(,|$))*")
+          List<String> queueSlots,
+      @Setting(
+              is =
+                  "the most slots for the functions of a pattern, as `*.run_watershed_rq:2`, so"
+                      + " that long jobs leave some to short ones",
+              matches = "([^,]+:\\d{1,4}(,|$))*")
+          List<String> functionSlots) {}
 
   public record Python(
       @Setting(

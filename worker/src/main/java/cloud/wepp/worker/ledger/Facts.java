@@ -137,7 +137,7 @@ final class Facts {
     }
     row.put("enqueued_at", read.time("enqueued_at"));
     row.put("started_at", read.starts() ? read.at : null);
-    row.put("ended_at", read.ends() ? read.at : null);
+    row.put("ended_at", read.ends() && read.claim != null ? read.at : null);
     String status = read.status();
     if (status != null) {
       row.put("status", status);

@@ -29,7 +29,7 @@ final class PythonJob {
   private boolean relayed;
   private int horse;
   private long peakRss;
-  private long started = System.nanoTime();
+  private final long started = System.nanoTime();
 
   PythonJob(JobContext context, ProcessRunner processes, JobOutput output, Duration grace) {
     this.context = context;
@@ -109,9 +109,7 @@ final class PythonJob {
           }
         } else if (said.has("horse")) {
           horse = said.path("horse").asInt();
-          if (stopped != null && relay(supervisor, stopped)) {
-            deadline = System.nanoTime() + grace.toNanos();
-          }
+          relay(supervisor);
         } else {
           if (said.isMissingNode()) {
             kill(supervisor);
@@ -124,24 +122,23 @@ final class PythonJob {
           kill(supervisor);
           throw e;
         }
-        if (horse != 0 && relay(supervisor, stopped)) {
-          deadline = System.nanoTime() + grace.toNanos();
-        }
+        relay(supervisor);
+        deadline = System.nanoTime() + grace.toNanos();
       }
     }
   }
 
-  private boolean relay(Supervisor supervisor, StopReason reason) {
-    if (relayed) {
-      return false;
+  /** Passes a stop on, once, as rq's own command. Before there is a horse rq would not hear it. */
+  private void relay(Supervisor supervisor) {
+    if (stopped == null || horse == 0 || relayed) {
+      return;
     }
     relayed = true;
     supervisor.command(
-        reason == StopReason.STOPPED
+        stopped == StopReason.STOPPED
             ? Map.of("command", "stop-job", "job_id", context.jobId())
             : Map.of("command", "kill-horse"),
         cause());
-    return true;
   }
 
   private String cause() {
