@@ -7,10 +7,9 @@ import sys
 
 import psycopg
 import redis
-from rq import Queue
-from rq.job import Job
 from rq.registry import FinishedJobRegistry
 
+from jobs import fill, rate
 from servers import NOOP, RQ, servers, until, worker
 
 SLOTS = 16
@@ -18,25 +17,12 @@ WARM_UP = 100_000
 ROUNDS = 3
 
 
-def fill(connection, queue, count):
-    jobs = [Queue.prepare_data(NOOP) for _ in range(count)]
-    return [job.id for job in Queue(queue, connection=connection).enqueue_many(jobs)]
-
-
 def finished(connection, queue):
     return FinishedJobRegistry(queue, connection=connection).get_job_ids()
 
 
-def rate(connection, ids):
-    """Jobs a second, from the first start to the last end, as the jobs themselves say."""
-    jobs = Job.fetch_many(ids, connection=connection)
-    start = min(job.started_at for job in jobs)
-    end = max(job.ended_at for job in jobs)
-    return len(ids) / (end - start).total_seconds()
-
-
 def peer(where, connection, queue, count, worker_class):
-    ids = fill(connection, queue, count)
+    ids = fill(connection, queue, NOOP, count)
     subprocess.run(
         [RQ, "worker", "--burst", "--quiet",
          "-u", where["redis_url"], "--worker-class", worker_class, queue],
@@ -50,7 +36,7 @@ def ours(connection, queue, count, label):
     """Fills the queue while the workers are suspended, then lets them go."""
     connection.set("rq:suspended", 1)
     connection.delete(f"rq:finished:{queue}")
-    ids = fill(connection, queue, count)
+    ids = fill(connection, queue, NOOP, count)
     connection.delete("rq:suspended")
     until(lambda: connection.zcard(f"rq:finished:{queue}") >= count)
     speed = rate(connection, ids)

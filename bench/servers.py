@@ -32,8 +32,8 @@ def servers():
 
 
 @contextlib.contextmanager
-def worker(where, slots, queue):
-    """This worker, as a user starts it; yields when rq sees all its slots."""
+def worker(where, slots, queue, more=None, output=None):
+    """This worker, as a user starts it, with more settings; yields when rq sees all its slots."""
     settings = {
         "redis.url": where["redis_url"],
         "postgres.url": where["postgres_url"],
@@ -42,11 +42,12 @@ def worker(where, slots, queue):
         "python.enabled": "false",
         "routing.native-queues": queue,
         "worker.name": "bench",
+        **(more or {}),
     }
     command = [LAUNCHER, "run"]
     for name, value in settings.items():
         command += ["--set", f"{name}={value}"]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         connection = redis.Redis.from_url(where["redis_url"])
         until(lambda: sum(w.name.startswith("bench") for w in Worker.all(connection)) == slots)

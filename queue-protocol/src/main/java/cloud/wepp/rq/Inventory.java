@@ -87,7 +87,7 @@ public final class Inventory implements AutoCloseable {
    * How many jobs of a queue are where, as rq counts them: entries that are past their time do not
    * count.
    *
-   * @param abandoned started jobs without a heartbeat: rq's next cleanup retries or fails them
+   * @param abandoned started jobs without a heartbeat: the next cleanup retries or fails them
    * @param intermediate popped by a Python worker and not yet started
    * @param ready dependents that an rq 3.0 worker has not yet put into the queue
    */

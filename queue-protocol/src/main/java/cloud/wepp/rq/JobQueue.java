@@ -52,8 +52,8 @@ public final class JobQueue implements AutoCloseable {
     this.clock = clock;
     connection = redis.connect();
     take = new Script("take.lua", connection);
-    settle = new Script("settle.lua", connection);
-    recorded = new Script("recorded.lua", connection);
+    settle = new Script(connection, "limiter.lua", "jobs.lua", "settle.lua");
+    recorded = new Script(connection, "limiter.lua", "jobs.lua", "recorded.lua");
     heartbeat = new Script("heartbeat.lua", connection);
     meta = new Script("meta.lua", connection);
   }

@@ -18,11 +18,6 @@ final class Keys {
     return prefix + ":queue:" + queue;
   }
 
-  /** List of ids that a Python worker has popped and not yet started. */
-  String intermediate(String queue) {
-    return queue(queue) + ":intermediate";
-  }
-
   /** Hash: one run of a job. */
   String execution(String job, String execution) {
     return prefix + ":execution:" + job + ":" + execution;
@@ -48,9 +43,14 @@ final class Keys {
     return prefix + ":rl-keys";
   }
 
+  /** Hash: the configuration of one limit; its sorted sets have longer names. */
+  String limit(String limit) {
+    return prefix + ":rl:" + limit;
+  }
+
   /** Sorted set of the ids of jobs that wait for a limit. */
   String limited(String limit) {
-    return prefix + ":rl:" + limit + ":rate_limited";
+    return limit(limit) + ":rate_limited";
   }
 
   /** Hash: one worker, which is one slot here. */
@@ -88,6 +88,41 @@ final class Keys {
     return prefix + ":pubsub:" + worker;
   }
 
+  /** List of ids that a Python worker took and has not started yet. */
+  String intermediate(String queue) {
+    return queue(queue) + ":intermediate";
+  }
+
+  /** Set of the names of all groups. */
+  String groups() {
+    return prefix + ":groups";
+  }
+
+  /** Set of the job ids of one group. */
+  String group(String group) {
+    return prefix + ":group:" + group;
+  }
+
+  /** Hash: one scheduler. */
+  String scheduler(String name) {
+    return prefix + ":scheduler:" + name;
+  }
+
+  /** String: the name of the scheduler that moves a queue's jobs; a process id before rq 2.10. */
+  String schedulerLock(String queue) {
+    return prefix + ":scheduler-lock:" + queue;
+  }
+
+  /** String: present while somebody cleans a queue's registries. */
+  String maintenanceLock(String queue) {
+    return prefix + ":clean_registries:" + queue;
+  }
+
+  /** String: present for a while after somebody has cleaned the groups. */
+  String groupsLock() {
+    return prefix + ":clean_groups";
+  }
+
   /** String: present while all workers are suspended. */
   String suspended() {
     return prefix + ":suspended";
@@ -114,6 +149,11 @@ final class Keys {
   /** Our own set: what is paused, as {@code queue NAME} and so on. */
   String paused() {
     return prefix + ":wepp:paused";
+  }
+
+  /** Our own hash: when an id in the intermediate list was first seen there. */
+  String taken(String queue) {
+    return prefix + ":wepp:taken:" + queue;
   }
 
   /** Our own string: the identity of this data set, new after a flush. */

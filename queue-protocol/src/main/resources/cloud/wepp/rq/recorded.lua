@@ -11,7 +11,7 @@ local worker_key = prefix .. ':worker:' .. worker
 local left = redis.call('HMGET', word, 'ending', 'recorded')
 local ending = left[1]
 if left[2] then return ending end
-local held = redis.call('HMGET', job, 'claim', 'status')
+local held = redis.call('HMGET', job, 'claim', 'status', 'rate_limit_key', 'rate_limit_concurrency')
 if not ending then
   -- rq 1.16 ends a failed job in two transactions; the first may be all there is.
   if held[1] ~= claim or (held[2] ~= 'failed' and held[2] ~= 'stopped') then return nil end
@@ -34,6 +34,10 @@ redis.call('SREM', worker_key .. ':executions', id .. ':' .. execution)
 if redis.call('HGET', worker_key, 'current_job') == id then redis.call('HDEL', worker_key, 'current_job') end
 if redis.call('HEXISTS', worker_key, 'birth') == 1 then
   redis.call('HSET', worker_key, 'state', 'idle', 'current_job_working_time', 0, 'last_heartbeat', iso)
+end
+-- rq before 3.0 knows no limits, and 3.0 gives the place up itself: the second time changes nothing.
+if held[3] and held[4] and held[2] and held[2] ~= 'queued' and held[2] ~= 'started' then
+  give_place(prefix, held[3], held[4], id, tonumber(redis.call('TIME')[1]), iso)
 end
 redis.call('HSET', word, 'ending', ending, 'recorded', iso)
 redis.call('EXPIRE', word, 60) -- the answer may be lost, and asked for again

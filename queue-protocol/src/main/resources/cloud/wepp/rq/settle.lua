@@ -47,7 +47,8 @@ local function event(name, status)
   redis.call('XADD', KEYS[3], '*', unpack(fields))
 end
 
-local held = redis.call('HMGET', job, 'claim', 'settled', 'status', 'dependency_ids', 'dependency_id')
+local held = redis.call('HMGET', job, 'claim', 'settled', 'status', 'dependency_ids', 'dependency_id', 'repeats_left',
+  'rate_limit_key', 'rate_limit_concurrency')
 if held[2] == claim then return 'settled' end
 if held[1] ~= claim then
   -- Another holds the job, or it was deleted: only what is this claim's own is taken away.
@@ -70,6 +71,7 @@ local function claim_ends(...)
 end
 
 if held[3] == 'canceled' then
+  give_place(prefix, held[7], held[8], id, now, iso)
   release()
   claim_ends()
   event('canceled')
@@ -90,38 +92,30 @@ local function expire_job()
   if held[4] or held[5] then expire(prefix .. ':job::' .. id .. ':dependencies') end
 end
 
-local function push(child_queue, child, front)
-  redis.call('SADD', prefix .. ':queues', prefix .. ':queue:' .. child_queue)
-  redis.call(front and 'LPUSH' or 'RPUSH', prefix .. ':queue:' .. child_queue, child)
-end
+local function push(to, what, front) push_to(prefix, to, what, front) end
+local function enqueue_dependents(status) enqueue_children(prefix, id, children, status, now, iso) end
 
--- rq: a finished parent satisfies a child, a failed one only if the child allows it; an unknown one always does.
-local function satisfied(parent_status, allow)
-  return not parent_status or parent_status == 'finished' or (allow and parent_status == 'failed')
-end
+-- Repeats that are left; nil for none.
+local repeats = kind == 'finish' and tonumber(held[6] or '')
+if not repeats or repeats <= 0 then repeats = nil end
 
-local function enqueue_dependents(status)
-  for _, child in ipairs(children) do
-    local child_key = prefix .. ':job:' .. child
-    local f = redis.call('HMGET', child_key, 'status', 'origin', 'allow_dependency_failures',
-      'enqueue_at_front', 'ttl')
-    local allow = f[3] == '1'
-    local ready = f[1] == 'deferred' and satisfied(status, allow)
-    if ready then
-      for _, parent in ipairs(redis.call('SMEMBERS', prefix .. ':job::' .. child .. ':dependencies')) do
-        if parent ~= id and not satisfied(redis.call('HGET', prefix .. ':job:' .. parent, 'status'), allow) then
-          ready = false
-        end
-      end
-    end
-    if ready then
-      redis.call('ZREM', prefix .. ':deferred:' .. f[2], child)
-      redis.call('HSET', child_key, 'status', 'queued', 'enqueued_at', iso)
-      if f[5] and tonumber(f[5]) > 0 then redis.call('EXPIRE', child_key, f[5]) end
-      push(f[2], child, f[4] == '1')
-      redis.call('SREM', dependents, child)
-    end
+-- Intervals are used up from the front; the last serves all repeats that have none. As rq 3.0; 2.x begins at the end.
+local function repeat_job()
+  local list = intervals(redis.call('HGET', job, 'repeat_intervals'))
+  local seconds = seconds_at(list, 1)
+  if #list > 1 then redis.call('HSET', job, 'repeat_intervals', cjson.encode({unpack(list, 2)})) end
+  redis.call('HSET', job, 'repeats_left', string.format('%d', repeats - 1))
+  redis.call('PERSIST', job)
+  redis.call('PERSIST', dependents)
+  redis.call('PERSIST', prefix .. ':job::' .. id .. ':dependencies')
+  if seconds > 0 then
+    schedule(prefix, queue, id, now + seconds)
+  else
+    redis.call('HSET', job, 'status', 'queued', 'enqueued_at', iso)
+    push(queue, id)
   end
+  redis.call('XADD', KEYS[3], '*', 'event', 'repeated', 'job', id, 'queue', queue, 'at', iso,
+    'status', seconds > 0 and 'scheduled' or 'queued')
 end
 
 local function result(kind_of_result, field)
@@ -140,7 +134,8 @@ if kind == 'finish' then
   release(true)
   claim_ends('status', 'finished', 'ended_at', iso, 'last_heartbeat', iso)
   enqueue_dependents('finished')
-  if ttl == 0 then
+  if ttl == 0 and repeats then -- no result, but the job stays
+  elseif ttl == 0 then
     redis.call('DEL', job, job .. ':dependents', prefix .. ':job::' .. id .. ':dependencies',
       prefix .. ':results:' .. id, prefix .. ':executions:' .. id)
   else
@@ -181,5 +176,11 @@ else
   claim_ends('status', 'queued', 'started_at', '')
   push(queue, id, true)
   event('requeued', 'queued')
+end
+
+if repeats then repeat_job() end
+-- A job that is queued again keeps its place in its limit.
+if held[7] and held[8] and redis.call('HGET', job, 'status') ~= 'queued' then
+  give_place(prefix, held[7], held[8], id, now, iso)
 end
 return 'settled'

@@ -141,7 +141,7 @@ final class Info {
     }
     if (queue.abandoned() > 0) {
       out.printf(
-          "  %d abandoned: started, without a heartbeat; rq's next cleanup retries or fails them%n",
+          "  %d abandoned: started, without a heartbeat; the next cleanup retries or fails them%n",
           queue.abandoned());
     }
     if (queue.intermediate() > 0) {

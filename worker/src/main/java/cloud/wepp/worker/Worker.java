@@ -3,9 +3,11 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Commands;
 import cloud.wepp.rq.Event;
 import cloud.wepp.rq.EventStream;
+import cloud.wepp.rq.Janitor;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.Scheduler;
 import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.worker.config.Secret;
 import cloud.wepp.worker.config.WorkerConfig;
@@ -61,6 +63,7 @@ public final class Worker implements AutoCloseable {
   private final @Nullable PythonHandler python;
   private final RunningJobs running;
   private final Heartbeat heartbeat;
+  private final Housekeeping housekeeping;
   private final Intake intake;
   private final Commands commands;
   private final List<Thread> slots = new ArrayList<>();
@@ -113,6 +116,7 @@ public final class Worker implements AutoCloseable {
     Routes routes = new Routes(natives, python, config.routing());
     intake = new Intake(jobs, registration.queues(), routes, config.routing(), stop, listeners);
     heartbeat = new Heartbeat(jobs, running, registration, listeners, intake::paused);
+    housekeeping = housekeeping(config, redis, registration, clock);
     JobRunner runner =
         new JobRunner(
             jobs,
@@ -169,6 +173,7 @@ public final class Worker implements AutoCloseable {
     jobs.register(registration.workers(), registration.queues(), registration.info());
     ledger.start();
     heartbeat.start(config.timing().heartbeat());
+    housekeeping.start(config.timing().scheduler(), config.timing().maintenance());
     intake.start();
     slots.forEach(Thread::start);
     LOG.info(
@@ -270,6 +275,17 @@ public final class Worker implements AutoCloseable {
         clock);
   }
 
+  private static Housekeeping housekeeping(
+      WorkerConfig config, RedisAccess redis, Heartbeat.Registration known, InstantSource clock) {
+    String prefix = config.redis().keyPrefix();
+    WorkerConfig.Timing timing = config.timing();
+    return new Housekeeping(
+        new Scheduler(redis, prefix, known.queues(), known.info(), clock),
+        new Janitor(redis, prefix, timing.patience(), timing.failureTtl(), clock),
+        known.queues(),
+        timing.patience());
+  }
+
   static LedgerStore history(WorkerConfig config) {
     WorkerConfig.Postgres to = config.postgres();
     return new LedgerStore(
@@ -324,6 +340,7 @@ public final class Worker implements AutoCloseable {
     }
     // The heartbeat outlives the slots, so that a job that ends slowly keeps its lease.
     heartbeat.close();
+    housekeeping.close();
     running.close();
     commands.close();
     try {

@@ -197,7 +197,21 @@ public record WorkerConfig(
               value = "365d",
               is = "how long a failed job that names no failure_ttl is kept",
               min = 0)
-          Duration failureTtl) {}
+          Duration failureTtl,
+      @Setting(value = "1s", is = "between two looks for scheduled jobs that are due", min = 100)
+          Duration scheduler,
+      @Setting(
+              value = "10s",
+              is = "between two clearings of what dead workers and expired jobs left",
+              min = 100)
+          Duration maintenance,
+      @Setting(
+              value = "60s",
+              is =
+                  "how long what another worker may have lost is left alone: an id that was taken"
+                      + " and not started, and every job after a start or an outage of Redis",
+              min = 0)
+          Duration patience) {}
 
   public record Ledger(
       @Setting(

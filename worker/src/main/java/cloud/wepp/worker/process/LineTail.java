@@ -1,9 +1,11 @@
 package cloud.wepp.worker.process;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
@@ -20,7 +22,7 @@ public final class LineTail implements AutoCloseable {
 
   private final FileChannel channel;
   private final ByteBuffer buffer = ByteBuffer.allocate(65536);
-  private final StringBuilder line = new StringBuilder();
+  private final StringBuilder line = new StringBuilder(); // a char for each byte
   private final Consumer<String> lines;
 
   /**
@@ -47,7 +49,7 @@ public final class LineTail implements AutoCloseable {
     int count = 0;
     for (long left = most; left > 0 && count >= 0; left -= count) {
       count = channel.read(buffer.clear());
-      String text = StandardCharsets.ISO_8859_1.decode(buffer.flip()).toString();
+      String text = ISO_8859_1.decode(buffer.flip()).toString();
       for (int from = 0; from < text.length(); ) {
         int end = text.indexOf('\n', from);
         line.append(text, from, end < 0 ? text.length() : end);
@@ -60,7 +62,7 @@ public final class LineTail implements AutoCloseable {
   }
 
   private void tell() {
-    String told = line.toString().strip();
+    String told = new String(line.toString().getBytes(ISO_8859_1), UTF_8).strip();
     line.setLength(0);
     if (!told.isEmpty()) {
       lines.accept(told);

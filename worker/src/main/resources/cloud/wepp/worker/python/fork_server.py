@@ -7,6 +7,7 @@ does. Orders and reports are lines of JSON on a Unix socket, one connection for 
 The worker has claimed the job, sends the heartbeats and enforces the end; rq, in here, writes how the job ended.
 """
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -74,7 +75,10 @@ class Supervised:
     _ending = None
     _error = ""
 
-    # What the worker has done already
+    # What the worker does itself
+
+    def set_state(self, state, pipeline=None):
+        """The worker says that a slot is idle: when nothing of its job is left, which is later than rq would."""
 
     def prepare_execution(self, job):
         """The claim has written the execution."""
@@ -191,15 +195,20 @@ class Supervised:
 
     def mourn(self):
         """An earlier supervisor died with its job: this one buries the horse, so that the class's own handling runs."""
+        from rq import Worker
+
         job, queue = self.job_and_queue()
         if self.order["stopped"]:
             self._stopped_job_id = job.id
         self.cause = self.order["cause"]
+        over = bool(self.ended()["ending"])  # the horse came to its end, so the job may be another's already
         self._horse_pid = os.fork()
         if self._horse_pid == 0:
+            if over:
+                os._exit(0)
             os.kill(os.getpid(), signal.SIGKILL)
         monitor = [job, queue]
-        if "execution" in inspect.signature(self.monitor_work_horse).parameters:
+        if "execution" in inspect.signature(Worker.monitor_work_horse).parameters:  # the class's own may say *args
             monitor.append(self.prepare_execution(job))
         elif hasattr(self, "execution"):
             self.prepare_execution(job)
@@ -229,8 +238,14 @@ def connect(config):
     from redis import Redis
 
     connection = Redis.from_url(config["redis_url"])
+    given = connection.connection_pool.connection_kwargs
     if config["redis_password"]:
-        connection.connection_pool.connection_kwargs["password"] = config["redis_password"]
+        given["password"] = config["redis_password"]
+    if not given.keys() & {"driver_info", "lib_name", "lib_version"}:
+        with contextlib.suppress(ImportError):  # an older redis-py looks it up once, when imported
+            from redis.driver_info import DriverInfo
+
+            given["driver_info"] = DriverInfo()  # otherwise looked up in files for each connection, one a job
     return connection
 
 

@@ -29,6 +29,18 @@ class LineTailTest {
   }
 
   @Test
+  void readsUtf8AlsoWhenACharacterComesInTwoParts() throws Exception {
+    Path file = Files.write(folder.resolve("out"), new byte[] {'g', (byte) 0xc3});
+    List<String> lines = new ArrayList<>();
+    try (LineTail tail = new LineTail(file, lines::add)) {
+      tail.look();
+      Files.write(file, new byte[] {(byte) 0xbc, 't', '\n'}, StandardOpenOption.APPEND);
+      tail.look();
+      assertThat(lines).containsExactly("g\u00fct");
+    }
+  }
+
+  @Test
   void cutsAFloodWithoutLineEnds() throws Exception {
     Path file = Files.writeString(folder.resolve("out"), "x".repeat(1_000_000));
     List<String> lines = new ArrayList<>();

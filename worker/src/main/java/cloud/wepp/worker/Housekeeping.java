@@ -1,0 +1,121 @@
+package cloud.wepp.worker;
+
+import cloud.wepp.rq.Janitor;
+import cloud.wepp.rq.QueueUnavailable;
+import cloud.wepp.rq.Scheduler;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Queues what is due and clears away what others left: rq's scheduler and maintenance, in every
+ * worker. One platform thread.
+ */
+final class Housekeeping implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Housekeeping.class);
+
+  private final Scheduler scheduler;
+  private final Janitor janitor;
+  private final List<String> queues;
+  private final Duration patience;
+  private final ScheduledExecutorService timer =
+      Executors.newSingleThreadScheduledExecutor(
+          Thread.ofPlatform().daemon().name("housekeeping").factory());
+  private boolean down; // timer thread
+  private long
+      calmAt; // System.nanoTime() when all workers have had time to reach Redis; timer thread
+
+  Housekeeping(Scheduler scheduler, Janitor janitor, List<String> queues, Duration patience) {
+    this.scheduler = scheduler;
+    this.janitor = janitor;
+    this.queues = queues;
+    this.patience = patience;
+  }
+
+  /**
+   * @param scheduling between two looks for jobs that are due
+   * @param maintenance between two clearings
+   */
+  void start(Duration scheduling, Duration maintenance) {
+    calmAt = System.nanoTime() + patience.toNanos();
+    every(scheduling, Duration.ZERO, this::schedule);
+    every(maintenance, maintenance, this::clear);
+  }
+
+  private void every(Duration interval, Duration first, Runnable work) {
+    var _ =
+        timer.scheduleWithFixedDelay(
+            () -> attempt(work), first.toNanos(), interval.toNanos(), TimeUnit.NANOSECONDS);
+  }
+
+  private void attempt(Runnable work) {
+    try {
+      work.run();
+      if (down) {
+        LOG.info("Housekeeping reaches Redis again.");
+        down = false;
+      }
+    } catch (QueueUnavailable e) {
+      calmAt = System.nanoTime() + patience.toNanos();
+      if (!down) {
+        LOG.warn("Housekeeping does not reach Redis: {}. It goes on afterwards.", e.getMessage());
+        down = true;
+      }
+    } catch (RuntimeException e) { // a bug must not end the housekeeping
+      LOG.error("Housekeeping met an unexpected error and goes on", e);
+    }
+  }
+
+  private void schedule() {
+    List<String> moved = scheduler.run();
+    if (!moved.isEmpty()) {
+      LOG.debug("{} scheduled jobs were due: {}", moved.size(), moved);
+    }
+  }
+
+  private void clear() {
+    boolean calm = System.nanoTime() - calmAt >= 0;
+    janitor.admit(queues).forEach(Housekeeping::tell);
+    for (String queue : queues) {
+      janitor.clean(queue, calm).forEach(Housekeeping::tell);
+    }
+    janitor.cleanGroups();
+  }
+
+  private static void tell(Janitor.Done done) {
+    String id = done.job();
+    switch (done.deed()) {
+      case FAILED -> LOG.warn("Job {} of queue {} failed: its worker is gone.", id, done.queue());
+      case RETRIED ->
+          LOG.warn("Job {} of queue {} is tried again: its worker is gone.", id, done.queue());
+      case REQUEUED ->
+          LOG.warn("Job {} was taken and not started; it is back in queue {}.", id, done.queue());
+      case QUEUED, RATE_LIMITED ->
+          LOG.info("Job {} was ready and not queued; it is in queue {} now.", id, done.queue());
+      case DROPPED, LEFT -> LOG.debug("An entry of job {} of queue {} is gone.", id, done.queue());
+    }
+  }
+
+  /** Ends after the work in hand, and lets another scheduler take over. */
+  @Override
+  public void close() {
+    timer.shutdown();
+    try {
+      if (!timer.awaitTermination(10, TimeUnit.SECONDS)) {
+        LOG.warn("Housekeeping does not end; its locks expire by themselves.");
+        return;
+      }
+      scheduler.release();
+    } catch (QueueUnavailable e) {
+      LOG.warn("{}; they expire by themselves.", e.getMessage());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    scheduler.close();
+    janitor.close();
+  }
+}
