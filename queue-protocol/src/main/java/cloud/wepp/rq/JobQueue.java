@@ -298,11 +298,12 @@ public final class JobQueue implements AutoCloseable {
   }
 
   /**
-   * Keeps the worker records of idle slots alive. rq gives an idle worker 480 s.
+   * Keeps the worker records of idle slots alive, for which rq gives 480 s, and all slots in rq's
+   * sets of workers, which a tool may have deleted.
    *
    * @return those of {@code all} whose record is gone, to be registered again
    */
-  public List<String> heartbeatIdle(List<String> idle, List<String> all) {
+  public List<String> heartbeatIdle(List<String> idle, List<String> all, List<String> queues) {
     byte[] now = bytes(Wire.iso(clock.instant()));
     return redis.reach(
         "heartbeat of idle workers",
@@ -315,6 +316,10 @@ public final class JobQueue implements AutoCloseable {
             sent.add(async.hset(keys.worker(worker), "last_heartbeat", now));
             sent.add(async.expire(keys.worker(worker), IDLE_TTL));
           }
+          byte[][] members =
+              all.stream().map(worker -> bytes(keys.worker(worker))).toArray(byte[][]::new);
+          sent.add(async.sadd(keys.workers(), members));
+          queues.forEach(queue -> sent.add(async.sadd(keys.workers(queue), members)));
           awaitAll(sent);
           return IntStream.range(0, all.size())
               .filter(i -> !answer(known.get(i)))

@@ -18,6 +18,11 @@ final class Keys {
     return prefix + ":queue:" + queue;
   }
 
+  /** Hash: one run of a job. */
+  String execution(String job, String execution) {
+    return prefix + ":execution:" + job + ":" + execution;
+  }
+
   /** Set of the keys of all queues. */
   String queues() {
     return prefix + ":queues";

@@ -13,7 +13,6 @@ local lease_end = now * 1000 + math.floor(tonumber(time[2]) / 1000) + lease
 
 redis.call('HSET', worker_key, 'last_heartbeat', iso, 'current_job_working_time', ARGV[11])
 redis.call('EXPIRE', worker_key, wip)
-redis.call('EXPIRE', worker_key .. ':executions', wip + 60)
 
 local held = redis.call('HMGET', KEYS[1], 'claim', 'status')
 -- rq has just ended the job in a Python child, which is recorded under this claim in a moment.
@@ -29,6 +28,10 @@ if held[1] ~= claim or held[2] == 'canceled' then
   return held[1] == claim and 'canceled' or 'lost'
 end
 redis.call('ZADD', KEYS[2], lease_end, id .. '|' .. claim)
+-- Again at every beat: a tool may have deleted the worker's keys.
+redis.call('HSET', worker_key, 'state', 'busy', 'current_job', id)
+redis.call('SADD', worker_key .. ':executions', id .. ':' .. execution)
+redis.call('EXPIRE', worker_key .. ':executions', wip + 60)
 redis.call('ZADD', prefix .. ':wip:' .. queue, 'XX', now + wip, id)
 local record = prefix .. ':execution:' .. id .. ':' .. execution
 redis.call('HSET', record, 'last_heartbeat', epoch)

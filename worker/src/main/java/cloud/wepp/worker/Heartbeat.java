@@ -90,7 +90,10 @@ final class Heartbeat implements AutoCloseable {
   private void idle(List<String> busy) {
     List<String> all = registration.workers();
     List<String> forgotten =
-        jobs.heartbeatIdle(all.stream().filter(worker -> !busy.contains(worker)).toList(), all);
+        jobs.heartbeatIdle(
+            all.stream().filter(worker -> !busy.contains(worker)).toList(),
+            all,
+            registration.queues());
     if (!forgotten.isEmpty()) {
       LOG.warn(
           "Redis has forgotten {} of this worker's slots; they are registered again.",
@@ -113,8 +116,16 @@ final class Heartbeat implements AutoCloseable {
     }
   }
 
+  /** Waits for a beat that is going on: what it writes must not follow the workers' end. */
   @Override
   public void close() {
-    timer.shutdownNow();
+    timer.shutdown();
+    try {
+      if (!timer.awaitTermination(2, TimeUnit.SECONDS)) {
+        timer.shutdownNow(); // Redis does not answer
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 }

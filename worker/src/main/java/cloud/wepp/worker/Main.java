@@ -1,6 +1,7 @@
 package cloud.wepp.worker;
 
 import cloud.wepp.rq.Call;
+import cloud.wepp.rq.Inventory;
 import cloud.wepp.rq.JobActions;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.QueueUnavailable;
@@ -56,6 +57,7 @@ import picocli.CommandLine.Spec;
       Main.Cancel.class,
       Main.HistoryOf.class,
       Main.Examine.class,
+      Main.Show.class,
       Main.Deferred.class,
       Main.Pause.class,
       Main.Resume.class,
@@ -372,6 +374,41 @@ public final class Main {
       try (RedisAccess redis = Worker.redis(config);
           JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
         new Doctor(config, jobs).print(System.out);
+      }
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "info",
+      mixinStandardHelpOptions = true,
+      description =
+          "Shows queues and workers as `rq info` does, and what this worker keeps beside them."
+              + " Unlike `rq info` it changes nothing.",
+      footer = "%n" + Info.JSON_KEYS)
+  static final class Show implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Option(
+        names = "--queue",
+        paramLabel = "Q",
+        description = "only this queue and its workers; may be repeated; default: all")
+    private List<String> queues = new ArrayList<>();
+
+    @Option(names = "--json", description = "for programs: one JSON object, described below")
+    private boolean json;
+
+    @Override
+    public Integer call() throws Exception {
+      WorkerConfig config = configured.read();
+      try (RedisAccess redis = Worker.redis(config);
+          Inventory inventory = new Inventory(redis, config.redis().keyPrefix())) {
+        Info info = new Info(inventory.read(queues), redis.address(), config.ledger().maxEvents());
+        if (json) {
+          info.printJson(System.out);
+        } else {
+          info.print(System.out);
+        }
       }
       return 0;
     }

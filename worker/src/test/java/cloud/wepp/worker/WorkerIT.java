@@ -239,6 +239,72 @@ class WorkerIT {
     assertThat(listener.awaitEnd(enqueue(NOOP))).isInstanceOf(Settlement.Finish.class);
   }
 
+  private static void delete(String pattern) {
+    redis.ask(
+        "EVAL",
+        "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end return 0",
+        "0",
+        pattern);
+  }
+
+  private void awaitBeats(int more) throws InterruptedException {
+    int seen = (int) listener.count(RecordingListener.Beat.class);
+    listener.await(RecordingListener.Beat.class, seen + more, told -> true);
+  }
+
+  @Test
+  void heartbeatsRestoreDeletedSetsOfWorkersUnderLoad() throws Exception {
+    worker(Map.of(), "timing.heartbeat=100ms", "worker.slots=2");
+    List<String> sets = List.of("rq:workers", "rq:workers:default");
+    List<String> jobs = new ArrayList<>();
+    for (int round = 0; round < 5; round++) {
+      for (int i = 0; i < 200; i++) {
+        jobs.add(enqueue(NOOP));
+      }
+      delete("rq:workers*");
+      awaitBeats(2);
+      assertThat(sets).allMatch(set -> redis.ask("SCARD", set).equals("2"));
+    }
+    for (String job : jobs) {
+      assertThat(listener.awaitEnd(job)).isInstanceOf(Settlement.Finish.class);
+    }
+    assertThat(listener.count(RecordingListener.Ended.class)).isEqualTo(jobs.size());
+    assertThat(redis.ask("ZCARD", "rq:finished:default")).isEqualTo("1000");
+    assertThat(redis.ask("ZCARD", "rq:wip:default")).isEqualTo("0");
+  }
+
+  @Test
+  void aBusyWorkerWhoseKeysAreAllDeletedIsKnownAgain() throws Exception {
+    JobHandler endless =
+        (call, context) -> {
+          context.pause(Duration.ofHours(1));
+          return new JobOutcome.Succeeded(PyValue.None.NONE);
+        };
+    worker(
+        Map.of("test.endless", endless),
+        "timing.heartbeat=100ms",
+        "timing.drain=0s",
+        "worker.slots=1");
+    String job = enqueue("test.endless");
+    listener.await(RecordingListener.Started.class, 1, told -> told.job().equals(job));
+    String worker = redis.ask("SMEMBERS", "rq:workers");
+    List<String> keys = keys("rq:worker*");
+    assertThat(keys)
+        .as("nothing but rq's own keys has such names")
+        .containsExactlyInAnyOrder(
+            "rq:workers", "rq:workers:default", worker, worker + ":executions");
+    delete("rq:worker*");
+    awaitBeats(3);
+    assertThat(keys("rq:worker*")).containsExactlyInAnyOrderElementsOf(keys);
+    assertThat(redis.ask("HMGET", worker, "state", "current_job")).isEqualTo("busy\n" + job);
+    assertThat(redis.ask("SMEMBERS", worker + ":executions")).startsWith(job + ":");
+    assertThat(listener.count(RecordingListener.Ended.class)).isZero();
+  }
+
+  private static List<String> keys(String pattern) {
+    return redis.ask("KEYS", pattern).lines().toList();
+  }
+
   /** Design: slots are platform threads, because a hung open pins whatever carries it. */
   @Test
   void noHeartbeatIsLateWhileAllSlotsHang(@TempDir Path folder) throws Exception {
