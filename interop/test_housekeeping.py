@@ -13,6 +13,8 @@ from rq.results import Result
 
 from harness import WEPP, JavaWorker, PythonWorker, until
 
+pytestmark = pytest.mark.only("native")  # here the Python functions must be left to Python workers
+
 OWN_DATABASE = 6
 NOOP = "cloud.wepp.noop"
 WIP = "rq:wip:default"

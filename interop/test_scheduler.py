@@ -67,6 +67,7 @@ def test_enqueue_at(queue, redis):
     assert ScheduledJobRegistry(queue=queue).get_job_ids() == []
 
 
+@pytest.mark.only("native")  # a foreign function must stay in the queue
 def test_enqueue_at_the_front(queue, redis, until):
     """What only Python can run stays where it was put."""
     first = queue.enqueue("os.getpid")
