@@ -30,6 +30,22 @@ def worker(servers, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def worker_of_both(servers, tmp_path_factory):
+    """Two slots that run native functions natively and the rest in Python."""
+    started = harness.JavaWorker(
+        servers,
+        tmp_path_factory.mktemp("both"),
+        "both",
+        harness.BOTH_DATABASE,
+        runs="both",
+        worker__queues="default,other",
+        timing__result_ttl="1d",
+    )
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture(scope="session")
 def redis(servers):
     """rq's database."""
     return servers.connect(harness.RQ_DATABASE)
@@ -42,7 +58,7 @@ def queue(redis, worker, new_run):
     for name in ("default", "other", "elsewhere"):
         Queue(name, connection=redis).empty()
     for slot in worker.slots():
-        if slot.get_state() == "busy":  # a command that comes late would hit the next test's job
+        if slot.get_state() != "idle":  # the command would reach the next test's job
             send_kill_horse_command(redis, slot.name)
     resume(redis)
     harness.until(redis, "the worker is idle after the test", worker.idle)
@@ -81,12 +97,17 @@ def held_run(new_run):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(owner, name): only for an rq that has this")
+    config.addinivalue_line("markers", "only(mode): about what the worker does in this INTEROP_MODE alone")
 
 
 def pytest_collection_modifyitems(config, items):
-    """What a version of rq does not have is no case for it, and so is not skipped either."""
-    needs = {item: item.get_closest_marker("needs") for item in items}
-    absent = [item for item, need in needs.items() if need and not hasattr(*need.args)]
+    """What a version of rq or a mode does not have is no case for it, and so is not skipped either."""
+
+    def is_case(item):
+        need, only = item.get_closest_marker("needs"), item.get_closest_marker("only")
+        return (need is None or hasattr(*need.args)) and (only is None or only.args[0] == harness.MODE)
+
+    absent = [item for item in items if not is_case(item)]
     if absent:
         config.hook.pytest_deselected(items=absent)
         items[:] = [item for item in items if item not in absent]

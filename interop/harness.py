@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,8 +20,14 @@ LAUNCHER = HERE.parent / "rq-worker"
 RQ = Path(sys.executable).with_name("rq")
 WEPP = "wepppy.rq.wepp_rq."
 
+# Which functions the shared worker runs natively: all that it can, or, with INTEROP_MODE=python, none.
+MODE = os.environ.get("INTEROP_MODE", "native")
+
 # WEPPcloud's choice of databases: rq is in 9, RedisPrep hashes in 0, status channels in 2.
 RQ_DATABASE, PREP_DATABASE, STATUS_DATABASE = 9, 0, 2
+
+# Where a worker runs native and Python functions side by side.
+BOTH_DATABASE = 7
 
 # A model that says when it runs, and goes on when it is let. A test that dies lets it go.
 HELD = """#!/bin/sh
@@ -56,6 +63,10 @@ class Servers:
     def url(self, database):
         return f"{self._url}/{database}"
 
+    def environment(self):
+        """What the Python stand-ins of job functions need to know."""
+        return {"INTEROP_REDIS": self._url, "INTEROP_RUNS": str(self.runs), "INTEROP_BIN": str(self.bin)}
+
     def connect(self, database):
         return Redis.from_url(self.url(database), socket_timeout=None)
 
@@ -87,14 +98,35 @@ def until(connection, what, condition, timeout=30):
                 return answer
 
 
+def rest(connection):
+    """Waits until what is due after a job's result is done, too.
+
+    A native job's result and all the rest come at once. rq writes the result first, as its own workers do.
+    """
+    if MODE == "python":
+        until(connection, "the workers are idle", lambda: all(w.get_state() == "idle" for w in Worker.all(connection)))
+
+
 def set_all(settings):
     return itertools.chain.from_iterable(("--set", f"{key}={value}") for key, value in settings.items())
+
+
+def functions(which):
+    """The settings of a worker that runs these functions: `native`, `python` (its own ones in Python, too) or `both`."""
+    if which == "native":
+        return {"python.enabled": "false", "routing.native-queues": "default,other"}
+    return {
+        "python.command": sys.executable,
+        "python.directory": HERE,
+        "python.worker-class": "wepppy.rq.WepppyRqWorker",
+        "routing.to-python": "*" if which == "python" else "",
+    }
 
 
 class JavaWorker:
     """One `rq-worker run` process."""
 
-    def __init__(self, servers, folder, name, database=RQ_DATABASE, slots=2, **settings):
+    def __init__(self, servers, folder, name, database=RQ_DATABASE, slots=2, runs=MODE, **settings):
         self.name = name
         self.redis = servers.connect(database)
         given = {
@@ -106,28 +138,32 @@ class JavaWorker:
             "wepp.input-wait": "1s",
             "timing.heartbeat": "1s",
             "timing.grace": "1s",
-            "python.enabled": "false",
-            "routing.native-queues": "default,other",
+            **functions(runs),
         }
         if servers.postgres:
             given["postgres.url"] = servers.postgres
         given.update({key.replace("__", ".").replace("_", "-"): value for key, value in settings.items()})
-        self._log = folder / f"{name}.log"
-        with open(self._log, "wb") as log:
+        self.log = folder / f"{name}.log"
+        with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [LAUNCHER, "run", *set_all(given)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [LAUNCHER, "run", *set_all(given)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **servers.environment()},
             )
         try:
             until(self.redis, f"worker {name} registers", lambda: len(self.slots()) == slots, 60)
         except AssertionError as e:
             self.stop()
-            raise RuntimeError(f"{e}\n{self._log.read_text()}") from e
+            raise RuntimeError(f"{e}\n{self.log.read_text()}") from e
 
     def slots(self):
         """Its slots as rq sees them."""
         return [w for w in Worker.all(connection=self.redis) if w.name.startswith(self.name + "-")]
 
     def idle(self):
+        """Whether nothing of a job is left, or to be done."""
         return all(w.get_state() == "idle" for w in self.slots())
 
     def stop(self):
@@ -150,6 +186,7 @@ class Run:
         shutil.copytree(servers.runs / "sa" / "sample", self.folder)
         self.inputs = self.folder / "wepp" / "runs"
         self._fifos = {}
+        self._told = []
 
     def spoil(self, hillslope=1):
         """Takes away the end of a .run file: the model asks and gets no answer."""
@@ -167,11 +204,25 @@ class Run:
             os.mkfifo(self.inputs / name)
             self._fifos[name] = os.open(self.inputs / name, os.O_RDWR)
 
+    def told(self):
+        """The process ids that the next held one tells."""
+        if not self._told:
+            ready, _, _ = select.select([self._fifos["started"]], [], [], 30)
+            assert ready, "nothing was started within 30 s"
+            self._told = os.read(self._fifos["started"], 4096).decode().splitlines()
+        return [int(pid) for pid in self._told.pop(0).split()]
+
     def started(self):
         """The process id of the next held model that runs."""
-        ready, _, _ = select.select([self._fifos["started"]], [], [], 30)
-        assert ready, "the model was not started within 30 s"
-        return int(os.read(self._fifos["started"], 100))
+        (pid,) = self.told()
+        return pid
+
+    def others(self):
+        """The process ids that further held ones have told."""
+        ready, _, _ = select.select([self._fifos["started"]], [], [], 0)
+        if ready:
+            self._told += os.read(self._fifos["started"], 4096).decode().splitlines()
+        return [int(pid) for line in self._told for pid in line.split()]
 
     def go(self):
         os.write(self._fifos["gate"], b"go\n")
@@ -181,11 +232,20 @@ class Run:
             os.close(fifo)
 
 
+def stat(pid):
+    """The fields of /proc/<pid>/stat after the process's name; empty when there is none."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return []
+
+
 def alive(pid):
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
+    """Whether the process runs. One that has ended, and waits for its parent to notice, does not."""
+    return stat(pid)[:1] not in ([], ["Z"], ["X"])
+
+
+def parent(pid):
+    return int(stat(pid)[1])
 
 
 def python_worker(url, *queues):
@@ -205,3 +265,41 @@ def launcher(*arguments):
     done = subprocess.run([LAUNCHER, *arguments], capture_output=True, timeout=60, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+class PythonWorker:
+    """rq's own worker of this version, until it is shut down or killed with all that it has started."""
+
+    def __init__(self, redis, url, name, *options):
+        self.key = f"rq:worker:{name}"
+        self._redis = redis
+        self._process = subprocess.Popen(
+            [RQ, "worker", "-u", url, "--name", name, *options],
+            env=python_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            until(redis, f"the Python worker {name} waits", lambda: redis.hget(self.key, "state") == b"idle")
+        except AssertionError:
+            self.kill()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                pass
+        self.kill()
+
+    def kill(self):
+        """kill -9, also of its horse and its scheduler."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()

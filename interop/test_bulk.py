@@ -14,6 +14,8 @@ from rq.timeouts import TimerDeathPenalty
 import harness
 from harness import LAUNCHER, WEPP, alive, launcher
 
+pytestmark = pytest.mark.only("native")  # the command line does not care who runs the jobs
+
 
 @pytest.fixture
 def bulk(servers):

@@ -12,7 +12,7 @@ from rq.registry import CanceledJobRegistry, FailedJobRegistry, StartedJobRegist
 from rq.results import Result
 from rq.suspension import is_suspended, resume, suspend
 
-from harness import RQ, WEPP, alive
+from harness import RQ, WEPP, alive, rest
 
 
 def info(servers, *options):
@@ -75,6 +75,7 @@ def test_busy_worker(queue, redis, worker, until, held_run):
     held_run.go()
 
     assert job.latest_result(timeout=30).type == Result.Type.SUCCESSFUL
+    rest(redis)
     slot = Worker.find_by_key(busy[0].key, connection=redis)
     assert slot.get_state() == "idle"
     assert slot.get_current_job() is None
@@ -117,6 +118,7 @@ def test_stop_job(queue, redis, worker, held_run):
     send_stop_job_command(redis, job.id)
 
     result = job.latest_result(timeout=30)
+    rest(redis)
     assert result.type == Result.Type.FAILED
     assert result.exc_string == "Job stopped by user, work-horse terminated."
     assert job.get_status() == "stopped"
@@ -136,6 +138,7 @@ def test_stop_execution(queue, redis, held_run):
     rq.command.send_stop_execution_command(redis, job.id, execution.id)
 
     assert job.latest_result(timeout=30).exc_string == "Job stopped by user, work-horse terminated."
+    rest(redis)
     assert job.get_status() == "stopped"
     assert not alive(pid)
 
@@ -146,16 +149,18 @@ def test_kill_horse(queue, redis, held_run):
     send_kill_horse_command(redis, Job.fetch(job.id, connection=redis).worker_name)
 
     text = job.latest_result(timeout=30).exc_string
+    rest(redis)
     assert text.startswith("Work-horse terminated unexpectedly; waitpid returned 9 (signal 9); ")
     assert job.get_status() == "failed"
     assert not alive(pid)
 
 
-def test_job_timeout(queue, held_run):
+def test_job_timeout(queue, redis, held_run):
     job, pid = hold(queue, held_run, job_timeout=2)
 
     text = job.latest_result(timeout=30).exc_string
 
+    rest(redis)
     last = text.strip().splitlines()[-1]
     assert last == "rq.timeouts.JobTimeoutException: Task exceeded maximum timeout value (2 seconds)"
     assert job.get_status() == "failed"

@@ -24,6 +24,7 @@ def own(servers):
     database.flushdb()
 
 
+@pytest.mark.only("native")
 @pytest.mark.parametrize("function, args", [("os.getpid", ()), ("time.sleep", (0,)), ("not.there", ())])
 def test_foreign_function_stays_in_place(queue, servers, function, args):
     foreign = queue.enqueue(function, *args)
@@ -41,6 +42,7 @@ def test_foreign_function_stays_in_place(queue, servers, function, args):
     assert other.latest_result().type == wanted
 
 
+@pytest.mark.only("native")
 def test_callbacks_are_for_python(queue, servers):
     job = queue.enqueue("cloud.wepp.noop", on_success=Callback("cloud.wepp.noop"))
     ours = queue.enqueue("cloud.wepp.noop")
@@ -83,6 +85,7 @@ def test_mixed_fleet_runs_each_job_once(queue, redis, servers, worker):
             process.wait()
 
 
+@pytest.mark.only("native")
 def test_term_gives_the_job_back(own, servers, tmp_path, held_run):
     queue = Queue("default", connection=own)
     worker = JavaWorker(servers, tmp_path, "leaver", OWN_DATABASE, slots=1, timing__drain="0s")

@@ -100,6 +100,8 @@ public final class Janitor implements AutoCloseable {
     FAILED,
     /** An entry of a job that is elsewhere, or gone, was removed. */
     DROPPED,
+    /** Redis refuses to work on the job, whose keys are not what rq writes. */
+    BROKEN,
     /** Nothing. */
     LEFT
   }
@@ -120,11 +122,10 @@ public final class Janitor implements AutoCloseable {
       }
     }
     for (String name : read("the concurrency limits", () -> set(keys.limits()))) {
-      Long _ =
-          call(
+      Deed _ =
+          deed(
               "look after limit " + name,
               limit,
-              ScriptOutputType.INTEGER,
               List.of(keys.limit(name), keys.limits()),
               List.of(keys.prefix, name, now()));
     }
@@ -239,8 +240,15 @@ public final class Janitor implements AutoCloseable {
   }
 
   private Deed deed(String what, Script script, List<String> names, List<String> arguments) {
-    byte[] answer = call(what, script, ScriptOutputType.VALUE, names, arguments);
-    return Deed.valueOf(text(answer).toUpperCase(Locale.ROOT));
+    try {
+      byte[] answer = call(what, script, ScriptOutputType.VALUE, names, arguments);
+      return Deed.valueOf(text(answer).toUpperCase(Locale.ROOT));
+    } catch (QueueUnavailable e) {
+      if (!RedisAccess.refused(e)) {
+        throw e;
+      }
+      return Deed.BROKEN;
+    }
   }
 
   private void forgetWorkers(String queue) {

@@ -3,9 +3,13 @@ package cloud.wepp.rq;
 import io.lettuce.core.ClientOptions;
 import io.lettuce.core.ClientOptions.DisconnectedBehavior;
 import io.lettuce.core.LettuceFutures;
+import io.lettuce.core.RedisBusyException;
 import io.lettuce.core.RedisClient;
+import io.lettuce.core.RedisCommandExecutionException;
 import io.lettuce.core.RedisException;
 import io.lettuce.core.RedisFuture;
+import io.lettuce.core.RedisLoadingException;
+import io.lettuce.core.RedisReadOnlyException;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.SocketOptions;
 import io.lettuce.core.api.StatefulRedisConnection;
@@ -73,6 +77,16 @@ public final class RedisAccess implements AutoCloseable {
       throw new QueueUnavailable(
           "could not " + what + " on Redis at " + address() + ": " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * Whether the server did answer, and refused what was asked: the next question may be answered.
+   */
+  static boolean refused(QueueUnavailable failure) {
+    return failure.getCause() instanceof RedisCommandExecutionException e
+        && !(e instanceof RedisLoadingException)
+        && !(e instanceof RedisBusyException)
+        && !(e instanceof RedisReadOnlyException);
   }
 
   /** The answer to a command already sent on a connection; its own error if it has one. */

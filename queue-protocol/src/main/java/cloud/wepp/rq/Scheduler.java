@@ -67,17 +67,21 @@ public final class Scheduler implements AutoCloseable {
     move = new Script(connection, "limiter.lua", "jobs.lua", "move.lua");
   }
 
+  /**
+   * What one run did.
+   *
+   * @param moved the ids that went into a queue, or wait for their limit now
+   * @param broken the ids that are due and stay, because Redis refuses to work on them
+   */
+  public record Run(List<String> moved, List<String> broken) {}
+
   /** The queues whose lock this scheduler held when it last ran. */
   public List<String> held() {
     return held;
   }
 
-  /**
-   * Takes what locks are free, keeps its own, and moves the jobs that are due.
-   *
-   * @return the ids that went into a queue, or wait for their limit now
-   */
-  public List<String> run() {
+  /** Takes what locks are free, keeps its own, and moves the jobs that are due. */
+  public Run run() {
     String now = Wire.iso(clock.instant());
     List<String> arguments = new ArrayList<>();
     arguments.addAll(List.of(name, Long.toString(LOCK.toSeconds()), host, pid, born, now));
@@ -98,14 +102,14 @@ public final class Scheduler implements AutoCloseable {
                     arguments.stream().map(Wire::bytes).toArray(byte[][]::new)));
     List<String> all = found.stream().map(Wire::text).toList();
     held = all.subList(1, all.size());
-    List<String> moved = new ArrayList<>();
+    Run run = new Run(new ArrayList<>(), new ArrayList<>());
     for (String queue : held) {
-      moveDue(queue, Long.parseLong(all.getFirst()), moved);
+      moveDue(queue, Long.parseLong(all.getFirst()), run);
     }
-    return moved;
+    return run;
   }
 
-  private void moveDue(String queue, long now, List<String> moved) {
+  private void moveDue(String queue, long now, Run run) {
     String scheduled = keys.registry("scheduled", queue);
     List<String> due =
         redis.reach(
@@ -118,9 +122,16 @@ public final class Scheduler implements AutoCloseable {
                     .map(Wire::text)
                     .toList());
     for (String id : due) {
-      String becomes = move(scheduled, queue, id);
-      if (becomes.equals("queued") || becomes.equals("rate_limited")) {
-        moved.add(id);
+      try {
+        String becomes = move(scheduled, queue, id);
+        if (becomes.equals("queued") || becomes.equals("rate_limited")) {
+          run.moved.add(id);
+        }
+      } catch (QueueUnavailable e) {
+        if (!RedisAccess.refused(e)) {
+          throw e;
+        }
+        run.broken.add(id);
       }
     }
   }

@@ -152,6 +152,14 @@ class JanitorIT {
   }
 
   @Test
+  void aBrokenJobDoesNotHoldUpTheRest() {
+    on.redis.set("rq:job:broken", "no hash");
+    on.redis.zadd("rq:wip:default", on.in(-2), "broken");
+    abandoned("a");
+    assertThat(clean()).containsExactly(done("broken", Deed.BROKEN), done("a", Deed.FAILED));
+  }
+
+  @Test
   void aClaimWithoutALeaseIsNobodys() {
     abandoned("a", "claim", "left by a worker of ours that the job was taken from");
     assertThat(clean()).containsExactly(done("a", Deed.FAILED));

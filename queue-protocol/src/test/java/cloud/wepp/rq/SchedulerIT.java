@@ -2,7 +2,11 @@ package cloud.wepp.rq;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -58,7 +62,7 @@ class SchedulerIT {
     scheduled("front", 0);
     scheduled("later", 100);
 
-    assertThat(scheduler.run()).containsExactly("due", "front");
+    assertThat(scheduler.run().moved()).containsExactly("due", "front");
     assertThat(on.queue()).containsExactly("front", "due");
     assertThat(on.status("due")).isEqualTo("queued");
     assertThat(on.field("due", "enqueued_at")).endsWith("Z").hasSize(27);
@@ -66,7 +70,7 @@ class SchedulerIT {
     assertThat(on.redis.smembers("rq:queues")).containsExactly("rq:queue:default");
     assertThat(on.redis.zrange("rq:scheduled:default", 0, -1)).containsExactly("later");
     assertThat(on.events()).containsExactly("enqueued", "enqueued");
-    assertThat(scheduler.run()).isEmpty();
+    assertThat(scheduler.run().moved()).isEmpty();
   }
 
   @Test
@@ -88,7 +92,7 @@ class SchedulerIT {
     on.job("a", status);
     scheduled("a", -1);
 
-    assertThat(scheduler.run()).isEmpty();
+    assertThat(scheduler.run().moved()).isEmpty();
     assertThat(on.queue()).isEmpty();
     assertThat(on.status("a")).isEqualTo(status);
     assertThat(on.redis.zcard("rq:scheduled:default")).isZero();
@@ -101,9 +105,9 @@ class SchedulerIT {
     on.redis.zadd("rq:wip:default", on.in(90), "a:x");
     scheduled("a", -1);
 
-    assertThat(scheduler.run()).isEmpty();
+    assertThat(scheduler.run().moved()).isEmpty();
     on.redis.zrem("rq:wip:default", "a:x");
-    assertThat(scheduler.run()).containsExactly("a");
+    assertThat(scheduler.run().moved()).containsExactly("a");
   }
 
   @Test
@@ -111,7 +115,7 @@ class SchedulerIT {
     scheduled("new", -30);
     scheduled("gone", -70);
 
-    assertThat(scheduler.run()).isEmpty();
+    assertThat(scheduler.run().moved()).isEmpty();
     assertThat(on.redis.zrange("rq:scheduled:default", 0, -1)).containsExactly("new");
   }
 
@@ -140,9 +144,9 @@ class SchedulerIT {
     scheduled("a", -1);
     on.redis.set(LOCK, "0123456789abcdef0123456789abcdef");
 
-    assertThat(scheduler.run()).isEmpty();
+    assertThat(scheduler.run().moved()).isEmpty();
     on.redis.del(LOCK);
-    assertThat(scheduler.run()).containsExactly("a");
+    assertThat(scheduler.run().moved()).containsExactly("a");
   }
 
   @Test
@@ -181,12 +185,44 @@ class SchedulerIT {
     scheduled("a", -2);
     scheduled("b", -1);
 
-    assertThat(scheduler.run()).containsExactly("a", "b");
+    assertThat(scheduler.run().moved()).containsExactly("a", "b");
     assertThat(on.queue()).containsExactly("a");
     assertThat(on.status("b")).isEqualTo("rate_limited");
     assertThat(on.redis.zrange("rq:rl:k:allowed", 0, -1)).containsExactly("a");
     assertThat(on.redis.zrange("rq:rl:k:rate_limited", 0, -1)).containsExactly("b");
     assertThat(on.redis.hgetall("rq:rl:k")).containsEntry("concurrency", "1");
     assertThat(on.redis.smembers("rq:rl-keys")).containsExactly("k");
+  }
+
+  @Test
+  void aBrokenJobDoesNotHoldUpTheRest() {
+    on.redis.set("rq:job:broken", "no hash");
+    on.job("a", "scheduled");
+    scheduled("broken", -2);
+    scheduled("a", -1);
+
+    assertThat(scheduler.run()).isEqualTo(new Scheduler.Run(List.of("a"), List.of("broken")));
+    assertThat(on.redis.zrange("rq:scheduled:default", 0, -1)).containsExactly("broken");
+  }
+
+  @Test
+  void twoThatBothBelieveToHoldTheLockQueueEachJobOnce() throws Exception {
+    List<String> ids = IntStream.range(0, 500).mapToObj(i -> "job-" + i).toList();
+    for (String id : ids) {
+      on.job(id, "scheduled");
+      scheduled(id, -1);
+    }
+    try (Scheduler other = scheduler()) {
+      var theirs = CompletableFuture.supplyAsync(() -> moved(other));
+      List<String> moved = new ArrayList<>(moved(scheduler));
+      moved.addAll(theirs.get(60, TimeUnit.SECONDS));
+      assertThat(moved).containsExactlyInAnyOrderElementsOf(ids);
+    }
+    assertThat(on.queue()).containsExactlyInAnyOrderElementsOf(ids);
+  }
+
+  private static List<String> moved(Scheduler scheduler) {
+    on.redis.del(LOCK);
+    return scheduler.run().moved();
   }
 }

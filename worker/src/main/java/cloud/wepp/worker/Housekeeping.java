@@ -26,6 +26,7 @@ final class Housekeeping implements AutoCloseable {
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().daemon().name("housekeeping").factory());
   private boolean down; // timer thread
+  private List<String> broken = List.of(); // what the scheduler found last; timer thread
   private long
       calmAt; // System.nanoTime() when all workers have had time to reach Redis; timer thread
 
@@ -71,10 +72,18 @@ final class Housekeeping implements AutoCloseable {
   }
 
   private void schedule() {
-    List<String> moved = scheduler.run();
-    if (!moved.isEmpty()) {
-      LOG.debug("{} scheduled jobs were due: {}", moved.size(), moved);
+    Scheduler.Run run = scheduler.run();
+    if (!run.moved().isEmpty()) {
+      LOG.debug("{} scheduled jobs were due: {}", run.moved().size(), run.moved());
     }
+    if (!run.broken().isEmpty() && !run.broken().equals(broken)) {
+      LOG.warn(
+          "{} scheduled jobs are due and stay where they are, because their keys are not what rq"
+              + " writes: {}",
+          run.broken().size(),
+          run.broken());
+    }
+    broken = run.broken();
   }
 
   private void clear() {
@@ -96,6 +105,9 @@ final class Housekeeping implements AutoCloseable {
           LOG.warn("Job {} was taken and not started; it is back in queue {}.", id, done.queue());
       case QUEUED, RATE_LIMITED ->
           LOG.info("Job {} was ready and not queued; it is in queue {} now.", id, done.queue());
+      case BROKEN ->
+          LOG.warn(
+              "Job {} of queue {} is left: its keys are not what rq writes.", id, done.queue());
       case DROPPED, LEFT -> LOG.debug("An entry of job {} of queue {} is gone.", id, done.queue());
     }
   }
