@@ -40,15 +40,14 @@ def info(servers):
 
 @pytest.fixture
 def some_of_each(queue, redis, held_run):
-    """A job in every registry, and one that waits. Returns the one that runs."""
+    """A job in every registry, and one that waits for nobody. Returns the one that runs."""
     running = queue.enqueue(WEPP + "run_hillslope_rq", held_run.id, 1, "held")
     held_run.started()
     finished = queue.enqueue("cloud.wepp.noop")
     failed = queue.enqueue(WEPP + "run_hillslope_rq", "no-such-run", 1)
     assert finished.latest_result(timeout=30).type == Result.Type.SUCCESSFUL
     assert failed.latest_result(timeout=30).type == Result.Type.FAILED
-    waiting = queue.enqueue("os.getpid")
-    queue.enqueue("os.getpid", depends_on=waiting)
+    queue.enqueue("cloud.wepp.noop", depends_on=running)
     queue.enqueue_in(timedelta(hours=1), "os.getpid")
     other = Queue("elsewhere", connection=redis)
     other.enqueue("os.getpid").cancel()
