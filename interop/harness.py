@@ -27,7 +27,7 @@ MODE = os.environ.get("INTEROP_MODE", "native")
 RQ_DATABASE, PREP_DATABASE, STATUS_DATABASE = 9, 0, 2
 
 # Where a worker runs native and Python functions side by side.
-BOTH_DATABASE = 7
+BOTH_DATABASE = 5
 
 # A model that says when it runs, and goes on when it is let. A test that dies lets it go.
 HELD = """#!/bin/sh

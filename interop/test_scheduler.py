@@ -64,7 +64,7 @@ def test_enqueue_at(queue, redis):
     assert later.get_status() == "scheduled"
     assert later.id in ScheduledJobRegistry(queue=queue)
     later.cancel()
-    assert ScheduledJobRegistry(queue=queue).get_job_ids() == []
+    assert later.id not in ScheduledJobRegistry(queue=queue)
 
 
 @pytest.mark.only("native")  # a foreign function must stay in the queue
