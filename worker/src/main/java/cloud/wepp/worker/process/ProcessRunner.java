@@ -264,7 +264,9 @@ public final class ProcessRunner implements AutoCloseable {
                   Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                   "-XX:+UseSerialGC",
                   "-XX:TieredStopAtLevel=1",
+                  "-XX:CompileThresholdScaling=20", // it does little: code would cost most memory
                   "-Xshare:auto",
+                  "-Xms2m",
                   "-Xmx32m",
                   "--enable-native-access=ALL-UNNAMED",
                   "-cp",
