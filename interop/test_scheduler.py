@@ -134,7 +134,7 @@ def test_queue_names_its_scheduler(queue, redis, worker):
     found = queue.scheduler_pid
 
     assert found == (worker.process.pid if hasattr(rq.scheduler.RQScheduler, "fetch") else int(redis.get(LOCK)))
-    assert 50 < redis.ttl(LOCK) <= 61
+    assert 30 < redis.ttl(LOCK) <= 61  # rq refreshes it every second, we when a third of it is over
 
 
 def test_foreign_lock(own, started):
