@@ -81,7 +81,9 @@ public final class JobQueue implements AutoCloseable {
     /** The job was canceled while it ran, and stays canceled. */
     CANCELED,
     /** The claim was gone: nothing was written. */
-    LOST
+    LOST,
+    /** To others, for a worker that is gone: its lease is not over. Nothing was written. */
+    LEFT
   }
 
   /**
@@ -118,6 +120,20 @@ public final class JobQueue implements AutoCloseable {
     return redis.reach(
         "settle job " + claim.job().id(),
         () -> settled(sendSettle(claim, settlement, ended).get()));
+  }
+
+  /**
+   * Ends the claim of a worker that is gone, unless its lease was renewed.
+   *
+   * @param settlement what is written if rq itself has not ended the job under this claim
+   * @param crashes what the job's field {@code crashes} is to hold: JSON
+   */
+  public Settled reclaim(Claim claim, Settlement settlement, Ended ended, String crashes) {
+    return record(claim, ended)
+        .orElseGet(() ->
+            redis.reach(
+                "end the overdue claim of job " + claim.job().id(),
+                () -> settled(sendSettle(claim, settlement, ended, crashes).get())));
   }
 
   /**
@@ -182,7 +198,8 @@ public final class JobQueue implements AutoCloseable {
             request.claim(), origin, request.execution(), request.worker(), request.at(), job));
   }
 
-  private Supplier<byte[]> sendSettle(Claim claim, Settlement settlement, Ended ended) {
+  private Supplier<byte[]> sendSettle(
+      Claim claim, Settlement settlement, Ended ended, String... crashes) {
     record Writing(String kind, Duration ttl, String payload, Duration interval) {}
     Writing w =
         switch (settlement) {
@@ -195,34 +212,37 @@ public final class JobQueue implements AutoCloseable {
           case Settlement.Leave l -> new Writing("leave", Duration.ZERO, "", Duration.ZERO);
           case Settlement.Recorded r -> throw new IllegalArgumentException("not by this script");
         };
+    List<byte[]> arguments =
+        arguments(
+            keys.prefix,
+            claim.job().id(),
+            claim.queue(),
+            claim.worker(),
+            claim.id(),
+            claim.execution(),
+            Wire.iso(ended.at()),
+            Wire.epoch(claim.startedAt()),
+            Wire.epoch(ended.at()),
+            w.kind(),
+            Long.toString(w.ttl().toSeconds()),
+            w.payload(),
+            Long.toString(w.interval().toSeconds()),
+            ended.function(),
+            ended.run(),
+            ended.detail());
+    arguments.addAll(arguments(crashes));
     return settle.send(
         connection,
         ScriptOutputType.VALUE,
         new String[] {keys.job(claim.job().id()), keys.leases(), keys.events()},
-        arguments(
-                keys.prefix,
-                claim.job().id(),
-                claim.queue(),
-                claim.worker(),
-                claim.id(),
-                claim.execution(),
-                Wire.iso(ended.at()),
-                Wire.epoch(claim.startedAt()),
-                Wire.epoch(ended.at()),
-                w.kind(),
-                Long.toString(w.ttl().toSeconds()),
-                w.payload(),
-                Long.toString(w.interval().toSeconds()),
-                ended.function(),
-                ended.run(),
-                ended.detail())
-            .toArray(byte[][]::new));
+        arguments.toArray(byte[][]::new));
   }
 
   private static Settled settled(byte[] answer) {
     return switch (text(answer)) {
       case "settled" -> Settled.SETTLED;
       case "canceled" -> Settled.CANCELED;
+      case "left" -> Settled.LEFT;
       default -> Settled.LOST;
     };
   }

@@ -6,6 +6,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
+import java.time.format.DateTimeParseException;
+import java.util.Optional;
 
 /**
  * How rq spells values: six fraction digits everywhere, because its readers quit on anything else.
@@ -26,6 +28,15 @@ final class Wire {
     pad(text, utc.getMinute(), 10).append(':');
     pad(text, utc.getSecond(), 10).append('.');
     return pad(text, micros(time.getNano()), 100_000).append('Z').toString();
+  }
+
+  /** A time as rq writes it; empty when it is not one. */
+  static Optional<Instant> instant(String text) {
+    try {
+      return Optional.of(Instant.parse(text));
+    } catch (DateTimeParseException e) {
+      return Optional.empty();
+    }
   }
 
   /** Seconds since 1970 with six fraction digits. */

@@ -4,11 +4,14 @@
 --       8 started, epoch  9 ended, epoch  10 kind: finish | fail | stop | retry | giveback | leave
 --       11 ttl in seconds (-1 keep)  12 payload: return_value or exc_string, '' for none
 --       13 seconds until a retry  14 function  15 run id  16 detail as JSON
--- Returns 'settled', 'canceled' (the job stays canceled) or 'lost' (the claim is gone; nothing was written).
+--       17 only by others, for a worker that is gone: the job's crashes as JSON
+-- Returns 'settled', 'canceled' (the job stays canceled), 'lost' (the claim is gone; the job is as it was), or to others
+-- 'left' (the lease is not over).
 local prefix, id, queue, worker, claim, execution, iso, started, ended, kind = unpack(ARGV, 1, 10)
-local ttl, payload, interval = tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13])
+local ttl, payload, interval, crashes = tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13]), ARGV[17]
 local job = KEYS[1]
-local now = tonumber(redis.call('TIME')[1])
+local time = redis.call('TIME')
+local now = tonumber(time[1])
 local worker_key = prefix .. ':worker:' .. worker
 
 local counter = kind == 'finish' and 'successful_job_count' or 'failed_job_count'
@@ -50,9 +53,13 @@ end
 local held = redis.call('HMGET', job, 'claim', 'settled', 'status', 'dependency_ids', 'dependency_id', 'repeats_left',
   'rate_limit_key', 'rate_limit_concurrency')
 if held[2] == claim then return 'settled' end
+if crashes then
+  local ends = tonumber(redis.call('ZSCORE', KEYS[2], id .. '|' .. claim) or '')
+  if not ends or ends > now * 1000 + math.floor(tonumber(time[2]) / 1000) then return 'left' end
+end
 if held[1] ~= claim then
-  -- Another holds the job, or it was deleted: only what is this claim's own is taken away.
-  redis.call('DEL', prefix .. ':execution:' .. id .. ':' .. execution)
+  -- Another holds the job, or it was deleted: only what is this claim's own is taken away. Said once.
+  if redis.call('DEL', prefix .. ':execution:' .. id .. ':' .. execution) == 1 or crashes then event('lost') end
   redis.call('ZREM', prefix .. ':executions:' .. id, execution)
   redis.call('SREM', worker_key .. ':executions', id .. ':' .. execution)
   redis.call('ZREM', KEYS[2], id .. '|' .. claim)
@@ -68,6 +75,7 @@ if kind == 'leave' then return 'lost' end
 -- Writes fields of the job; its claim is empty from now on, which is cheaper than to delete it.
 local function claim_ends(...)
   redis.call('HSET', job, 'claim', '', 'settled', claim, ...)
+  if crashes then redis.call('HSET', job, 'crashes', kind == 'fail' and '' or crashes) end
 end
 
 if held[3] == 'canceled' then
@@ -105,6 +113,7 @@ local function repeat_job()
   local seconds = seconds_at(list, 1)
   if #list > 1 then redis.call('HSET', job, 'repeat_intervals', cjson.encode({unpack(list, 2)})) end
   redis.call('HSET', job, 'repeats_left', string.format('%d', repeats - 1))
+  redis.call('HDEL', job, 'crashes')
   redis.call('PERSIST', job)
   redis.call('PERSIST', dependents)
   redis.call('PERSIST', prefix .. ':job::' .. id .. ':dependencies')

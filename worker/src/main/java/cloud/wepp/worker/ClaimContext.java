@@ -29,6 +29,7 @@ final class ClaimContext implements JobContext {
 
   private final RunningJob running;
   private final Claim claim;
+  private final boolean again;
   private final JobQueue jobs;
   private final WeppcloudRedis weppcloud;
   private final InstantSource clock;
@@ -41,9 +42,15 @@ final class ClaimContext implements JobContext {
   private long readBytes;
   private long writtenBytes;
 
-  ClaimContext(RunningJob running, JobQueue jobs, WeppcloudRedis weppcloud, InstantSource clock) {
+  ClaimContext(
+      RunningJob running,
+      boolean again,
+      JobQueue jobs,
+      WeppcloudRedis weppcloud,
+      InstantSource clock) {
     this.running = running;
     this.claim = running.claim();
+    this.again = again;
     this.jobs = jobs;
     this.weppcloud = weppcloud;
     this.clock = clock;
@@ -78,6 +85,11 @@ final class ClaimContext implements JobContext {
   @Override
   public Optional<StopReason> stopReason() {
     return running.reason();
+  }
+
+  @Override
+  public boolean mayBeginAgain() {
+    return again;
   }
 
   @Override

@@ -3,6 +3,7 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Janitor;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.Scheduler;
+import cloud.wepp.worker.config.WorkerConfig;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Executors;
@@ -12,12 +13,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Queues what is due and clears away what others left: rq's scheduler and maintenance, in every
- * worker. One platform thread.
+ * Queues what is due, takes over the jobs of workers that are gone, and clears away what others
+ * left: the last two are rq's scheduler and maintenance, in every worker. One platform thread.
  */
 final class Housekeeping implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Housekeeping.class);
 
+  private final Reclaim reclaim;
   private final Scheduler scheduler;
   private final Janitor janitor;
   private final List<String> queues;
@@ -30,21 +32,24 @@ final class Housekeeping implements AutoCloseable {
   private long
       calmAt; // System.nanoTime() when all workers have had time to reach Redis; timer thread
 
-  Housekeeping(Scheduler scheduler, Janitor janitor, List<String> queues, Duration patience) {
+  Housekeeping(
+      Reclaim reclaim,
+      Scheduler scheduler,
+      Janitor janitor,
+      List<String> queues,
+      Duration patience) {
+    this.reclaim = reclaim;
     this.scheduler = scheduler;
     this.janitor = janitor;
     this.queues = queues;
     this.patience = patience;
   }
 
-  /**
-   * @param scheduling between two looks for jobs that are due
-   * @param maintenance between two clearings
-   */
-  void start(Duration scheduling, Duration maintenance) {
+  void start(WorkerConfig.Timing timing) {
     calmAt = System.nanoTime() + patience.toNanos();
-    every(scheduling, Duration.ZERO, this::schedule);
-    every(maintenance, maintenance, this::clear);
+    every(timing.reclaim(), Duration.ZERO, reclaim::look);
+    every(timing.scheduler(), Duration.ZERO, this::schedule);
+    every(timing.maintenance(), timing.maintenance(), this::clear);
   }
 
   private void every(Duration interval, Duration first, Runnable work) {
@@ -62,6 +67,7 @@ final class Housekeeping implements AutoCloseable {
       }
     } catch (QueueUnavailable e) {
       calmAt = System.nanoTime() + patience.toNanos();
+      reclaim.disturbed();
       if (!down) {
         LOG.warn("Housekeeping does not reach Redis: {}. It goes on afterwards.", e.getMessage());
         down = true;
@@ -129,5 +135,6 @@ final class Housekeeping implements AutoCloseable {
     }
     scheduler.close();
     janitor.close();
+    reclaim.close();
   }
 }

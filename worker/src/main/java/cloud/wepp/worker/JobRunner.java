@@ -35,6 +35,7 @@ final class JobRunner {
   private final JobQueue jobs;
   private final WeppcloudRedis weppcloud;
   private final Routes routes;
+  private final Recovery recovery;
   private final Verdict verdict;
   private final RunningJobs running;
   private final List<JobListener> listeners;
@@ -44,6 +45,7 @@ final class JobRunner {
       JobQueue jobs,
       WeppcloudRedis weppcloud,
       Routes routes,
+      Recovery recovery,
       Verdict verdict,
       RunningJobs running,
       List<JobListener> listeners,
@@ -51,6 +53,7 @@ final class JobRunner {
     this.jobs = jobs;
     this.weppcloud = weppcloud;
     this.routes = routes;
+    this.recovery = recovery;
     this.verdict = verdict;
     this.running = running;
     this.listeners = listeners;
@@ -65,8 +68,9 @@ final class JobRunner {
    */
   Optional<Claim> run(Claim claim, Supplier<Optional<JobQueue.Request>> next) {
     Task task = task(claim.job());
-    RunningJob job = running.start(claim, task.handler.overtime());
-    ClaimContext context = new ClaimContext(job, jobs, weppcloud, clock);
+    RunningJob job = running.start(claim, task.handler.overtime(), recovery.finishes(task.call));
+    ClaimContext context =
+        new ClaimContext(job, recovery.again(claim.job(), task.call, true), jobs, weppcloud, clock);
     try {
       listeners.forEach(listener -> listener.started(claim));
       JobOutcome outcome = attempt(task, context);
@@ -74,7 +78,9 @@ final class JobRunner {
       if (outcome == null) {
         outcome = new JobOutcome.Cut(job.reason().orElse(StopReason.DRAINED));
       }
-      Settlement settlement = verdict.of(claim.job(), task.call.json(), outcome);
+      // One of Python's that had begun is only cut off if it may be begun again.
+      boolean again = recovery.again(claim.job(), task.call, false);
+      Settlement settlement = verdict.of(claim.job(), task.call.json(), outcome, again);
       Ended ended = ended(claim, context, task.call, outcome);
       Turn turn = settle(claim, settlement, ended, next.get());
       listeners.forEach(listener -> listener.settled(claim, settlement, turn.settled()));
@@ -139,7 +145,7 @@ final class JobRunner {
   }
 
   /** WEPPcloud's functions name the run in their first argument, or as {@code runid}. */
-  private static String run(Call call) {
+  static String run(Call call) {
     PyValue first = call.args().isEmpty() ? call.kwargs().get("runid") : call.args().getFirst();
     return first instanceof PyValue.Str run && call.function().startsWith("wepppy.")
         ? run.value()

@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -144,22 +145,29 @@ public final class Main {
 
     @Override
     public Integer call() throws Exception {
-      Worker worker =
-          Worker.start(
-              configured.read(),
+      AtomicReference<@Nullable Worker> asked = new AtomicReference<>();
+      WorkerConfig config = configured.read();
+      Signals.handle(
+          List.of("TERM", "INT"),
+          () -> {
+            Worker worker = asked.get();
+            if (worker == null) {
+              Runtime.getRuntime().halt(0); // nothing has begun
+            } else {
+              worker.leave();
+            }
+          });
+      try (Worker worker =
+          new Worker(
+              config,
               new Intake.Stop(burst, maxJobs),
               Map.of(),
               List.of(),
-              InstantSource.system());
-      Runtime.getRuntime()
-          .addShutdownHook(
-              new Thread(
-                  () -> {
-                    worker.close();
-                    Runtime.getRuntime().halt(0); // a stop that was asked for is no error
-                  },
-                  "stop"));
-      worker.awaitDrain();
+              InstantSource.system())) {
+        asked.set(worker);
+        worker.start();
+        worker.awaitDrain();
+      }
       return 0;
     }
   }

@@ -39,7 +39,7 @@ final class Routes {
     refused = patterns(routing.refuse());
   }
 
-  private static List<Pattern> patterns(Collection<String> patterns) {
+  static List<Pattern> patterns(Collection<String> patterns) {
     return patterns.stream().map(Routes::pattern).toList();
   }
 
@@ -114,14 +114,14 @@ final class Routes {
   }
 
   /** Instances of Python classes, and Python callbacks, are for Python. */
-  private boolean isNative(JobRecord job, Call call) {
+  boolean isNative(JobRecord job, Call call) {
     return natives.containsKey(call.function())
         && !call.hasInstance()
         && !job.hasCallbacks()
         && !matches(toPython, call);
   }
 
-  private static boolean matches(List<Pattern> patterns, Call call) {
+  static boolean matches(List<Pattern> patterns, Call call) {
     return patterns.stream().anyMatch(pattern -> pattern.matcher(call.function()).matches());
   }
 }

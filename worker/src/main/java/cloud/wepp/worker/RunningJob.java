@@ -12,19 +12,26 @@ import org.jspecify.annotations.Nullable;
  */
 final class RunningJob {
   private final Claim claim;
+  private final boolean lasts;
   private final Thread thread;
   private @Nullable Future<?> timeout; // these three are guarded by this
   private @Nullable StopReason reason;
   private boolean ended;
 
   /** To be made on the thread that runs the job. */
-  RunningJob(Claim claim) {
+  RunningJob(Claim claim, boolean lasts) {
     this.claim = claim;
+    this.lasts = lasts;
     this.thread = Thread.currentThread();
   }
 
   Claim claim() {
     return claim;
+  }
+
+  /** Whether a worker that has to leave waits for the job's end. */
+  boolean lasts() {
+    return lasts;
   }
 
   /** What stops the job in time, to be canceled when it ends by itself. */

@@ -25,6 +25,7 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
   private final ProcessRunner processes;
   private final Duration safe;
   private final Runnable shutdown;
+  private volatile boolean leaving; // every job is to end at once
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().daemon().name("timeouts").factory());
@@ -44,10 +45,14 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
    * To be called on the thread that runs the job.
    *
    * @param overtime how long after the job's timeout it is stopped
+   * @param lasts whether a worker that has to leave waits for it
    */
-  RunningJob start(Claim claim, Duration overtime) {
-    RunningJob job = new RunningJob(claim);
+  RunningJob start(Claim claim, Duration overtime, boolean lasts) {
+    RunningJob job = new RunningJob(claim, lasts);
     byWorker.put(claim.worker(), job);
+    if (leaving) {
+      job.stop(StopReason.DRAINED);
+    }
     confirmed(job);
     claim
         .job()
@@ -69,6 +74,23 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
 
   Collection<RunningJob> all() {
     return List.copyOf(byWorker.values());
+  }
+
+  /**
+   * Ends the running jobs, because the worker has to leave.
+   *
+   * @param all also those for which it would wait, and those that only start now
+   */
+  void leave(boolean all) {
+    leaving |= all;
+    byWorker.values().stream()
+        .filter(job -> all || !job.lasts())
+        .forEach(job -> job.stop(StopReason.DRAINED));
+  }
+
+  /** Whether a job runs for which a worker that has to leave waits. */
+  boolean lasts() {
+    return byWorker.values().stream().anyMatch(RunningJob::lasts);
   }
 
   /** The job's claim holds: its processes may run on. */

@@ -19,7 +19,10 @@ import tools.jackson.databind.json.JsonMapper;
 record Verdict(Duration resultTtl, Duration failureTtl) {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
-  Settlement of(JobRecord job, boolean json, JobOutcome outcome) {
+  /**
+   * @param again whether a job that its worker cannot go on with may be begun again
+   */
+  Settlement of(JobRecord job, boolean json, JobOutcome outcome, boolean again) {
     return switch (outcome) {
       case JobOutcome.Succeeded(PyValue.None none) -> new Settlement.Finish("", resultTtl(job));
       case JobOutcome.Succeeded(PyValue value) ->
@@ -33,17 +36,27 @@ record Verdict(Duration resultTtl, Duration failureTtl) {
             case STOPPED ->
                 new Settlement.Stop(
                     ResultCodec.excString(reason.text(job.timeoutSeconds())), failureTtl(job));
-            case DRAINED -> new Settlement.GiveBack();
+            case DRAINED ->
+                new Settlement.Recorded(
+                    again
+                        ? new Settlement.GiveBack()
+                        : failed(job, reason.text(job.timeoutSeconds())));
             case CLAIM_LOST -> new Settlement.Leave();
           };
     };
   }
 
-  private Settlement failed(JobRecord job, String traceback) {
+  /** A failure, which uses up a retry if one is left. */
+  Settlement failed(JobRecord job, String traceback) {
     long retries = job.number("retries_left").orElse(0);
     if (retries > 0) {
       return new Settlement.Retry(interval(job.text("retry_intervals"), retries));
     }
+    return fail(job, traceback);
+  }
+
+  /** A failure for good. */
+  Settlement.Fail fail(JobRecord job, String traceback) {
     return new Settlement.Fail(ResultCodec.excString(traceback), failureTtl(job));
   }
 

@@ -5,6 +5,7 @@ import cloud.wepp.rq.Event;
 import cloud.wepp.rq.EventStream;
 import cloud.wepp.rq.Janitor;
 import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.Leases;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.Scheduler;
@@ -13,7 +14,6 @@ import cloud.wepp.worker.config.Secret;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobListener;
-import cloud.wepp.worker.job.StopReason;
 import cloud.wepp.worker.ledger.Ledger;
 import cloud.wepp.worker.ledger.LedgerStore;
 import cloud.wepp.worker.ledger.LedgerUnavailable;
@@ -33,6 +33,7 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -69,7 +70,8 @@ public final class Worker implements AutoCloseable {
   private final List<Thread> slots = new ArrayList<>();
   private final CountDownLatch drain = new CountDownLatch(1);
 
-  private Worker(
+  /** Builds everything; takes no job before {@link #start}. */
+  Worker(
       WorkerConfig config,
       Intake.Stop stop,
       Map<String, JobHandler> more,
@@ -116,16 +118,21 @@ public final class Worker implements AutoCloseable {
     Routes routes = new Routes(natives, python, config.routing());
     intake = new Intake(jobs, registration.queues(), routes, config.routing(), stop, listeners);
     heartbeat = new Heartbeat(jobs, running, registration, listeners, intake::paused);
-    housekeeping = housekeeping(config, redis, registration, clock);
-    JobRunner runner =
-        new JobRunner(
+    Recovery recovery = new Recovery(routes, config.recovery());
+    Verdict verdict = new Verdict(timing.resultTtl(), timing.failureTtl());
+    Reclaim reclaim =
+        new Reclaim(
+            new Leases(redis, config.redis().keyPrefix()),
             jobs,
-            weppcloud,
-            routes,
-            new Verdict(timing.resultTtl(), timing.failureTtl()),
             running,
-            listeners,
+            recovery,
+            verdict,
+            new Reclaim.Policy(
+                Set.copyOf(registration.queues()), timing.calm(), config.recovery().crashes()),
             clock);
+    housekeeping = housekeeping(config, redis, registration, reclaim, clock);
+    JobRunner runner =
+        new JobRunner(jobs, weppcloud, routes, recovery, verdict, running, listeners, clock);
     commands = jobs.commands(registration.workers(), running);
     AtomicInteger left = new AtomicInteger(registration.workers().size());
     for (String worker : registration.workers()) {
@@ -154,26 +161,17 @@ public final class Worker implements AutoCloseable {
       Map<String, JobHandler> more,
       List<JobListener> listeners,
       InstantSource clock) {
-    return start(config, Intake.Stop.NEVER, more, listeners, clock);
-  }
-
-  /** As above. */
-  static Worker start(
-      WorkerConfig config,
-      Intake.Stop stop,
-      Map<String, JobHandler> more,
-      List<JobListener> listeners,
-      InstantSource clock) {
-    Worker worker = new Worker(config, stop, more, listeners, clock);
+    Worker worker = new Worker(config, Intake.Stop.NEVER, more, listeners, clock);
     worker.start();
     return worker;
   }
 
-  private void start() {
+  /** Makes the slots known to rq and starts taking jobs. */
+  void start() {
     jobs.register(registration.workers(), registration.queues(), registration.info());
     ledger.start();
     heartbeat.start(config.timing().heartbeat());
-    housekeeping.start(config.timing().scheduler(), config.timing().maintenance());
+    housekeeping.start(config.timing());
     intake.start();
     slots.forEach(Thread::start);
     LOG.info(
@@ -276,10 +274,15 @@ public final class Worker implements AutoCloseable {
   }
 
   private static Housekeeping housekeeping(
-      WorkerConfig config, RedisAccess redis, Heartbeat.Registration known, InstantSource clock) {
+      WorkerConfig config,
+      RedisAccess redis,
+      Heartbeat.Registration known,
+      Reclaim reclaim,
+      InstantSource clock) {
     String prefix = config.redis().keyPrefix();
     WorkerConfig.Timing timing = config.timing();
     return new Housekeeping(
+        reclaim,
         new Scheduler(redis, prefix, known.queues(), known.info(), clock),
         new Janitor(redis, prefix, timing.patience(), timing.failureTtl(), clock),
         known.queues(),
@@ -327,16 +330,35 @@ public final class Worker implements AutoCloseable {
   }
 
   /**
-   * Drains: running jobs may end within the configured time, the rest are stopped and given back to
-   * the front of their queues. Then the workers' records end.
+   * What a signal asks for: to leave, and the second time to leave at once, whatever runs. As rq's
+   * warm and cold shutdown, but a job that was cut off is not left lying.
+   */
+  void leave() {
+    if (drain.getCount() > 0) {
+      LOG.info(
+          "Asked to leave: no new jobs; running ones have {} s. The next signal ends them at once.",
+          config.timing().drain().toSeconds());
+      drain();
+    } else {
+      LOG.info("Asked again: ending {} running jobs.", running.all().size());
+      drain();
+      running.leave(true);
+    }
+  }
+
+  /**
+   * Drains: running jobs may end within the configured time, the rest are stopped; those that may
+   * be begun again are given back to the front of their queues. Then the workers' records end.
    */
   @Override
   public void close() {
     drain();
     if (!join(config.timing().drain())) {
-      LOG.info("Giving back {} running jobs", running.all().size());
-      running.all().forEach(job -> job.stop(StopReason.DRAINED));
-      boolean _ = join(config.timing().grace().plusSeconds(10));
+      LOG.info("The time to leave is over: ending running jobs.");
+      running.leave(false);
+      while (!join(config.timing().grace().plusSeconds(10)) && running.lasts()) {
+        LOG.debug("Waiting for jobs of functions that recovery.finish names");
+      }
     }
     // The heartbeat outlives the slots, so that a job that ends slowly keeps its lease.
     heartbeat.close();

@@ -96,7 +96,8 @@ class IntakeIT {
     all.addAll(List.of(sets));
     WorkerConfig config = ConfigReader.read(null, Map.of(), all).config();
     Worker started =
-        Worker.start(config, stop, Map.of(HELD, held), List.of(listener), InstantSource.system());
+        new Worker(config, stop, Map.of(HELD, held), List.of(listener), InstantSource.system());
+    started.start();
     worker = started;
     return started;
   }

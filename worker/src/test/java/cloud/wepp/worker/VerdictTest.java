@@ -82,8 +82,8 @@ class VerdictTest {
           killed      | 1            | [5]             | -          | -           | retry after 5
           stopped     | -            | -               | 60         | -           | stop, keep 31536000
           stopped     | 1            | [5]             | 60         | 9           | stop, keep 9
-          drained     | -            | -               | 60         | 9           | give back
-          drained     | 1            | [5]             | 60         | 9           | give back
+          drained     | -            | -               | 60         | 9           | rq's own, else give back
+          drained     | 1            | [5]             | 60         | 9           | rq's own, else give back
           claim_lost  | -            | -               | 60         | 9           | leave
           claim_lost  | 1            | [5]             | 60         | 9           | leave
           recorded    | -            | -               | 60         | 9           | rq's own, else fail, keep 9
@@ -101,7 +101,14 @@ class VerdictTest {
     fields.put("retry_intervals", intervals);
     fields.put("result_ttl", resultTtl);
     fields.put("failure_ttl", failureTtl);
-    assertThat(shown(VERDICT.of(job(fields), false, outcome(how)))).isEqualTo(settlement);
+    assertThat(shown(VERDICT.of(job(fields), false, outcome(how), true))).isEqualTo(settlement);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"'', 'rq''s own, else fail, keep 9'", "2, 'rq''s own, else retry after 0'"})
+  void aJobThatMayNotBeBegunAgainFailsWhenItsWorkerHasToLeave(String retries, String settlement) {
+    JobRecord job = job(Map.of("failure_ttl", "9", "retries_left", retries));
+    assertThat(shown(VERDICT.of(job, false, outcome("drained"), false))).isEqualTo(settlement);
   }
 
   /** Recorded from rq: intervals count from the front; the first serves retries without one. */
@@ -131,7 +138,7 @@ class VerdictTest {
           """)
   void theIntervalOfARetryIsChosenAsByRq(String intervals, String left, long seconds) {
     JobRecord job = job(Map.of("retries_left", left, "retry_intervals", intervals));
-    assertThat(VERDICT.of(job, false, outcome("failed")))
+    assertThat(VERDICT.of(job, false, outcome("failed"), true))
         .isEqualTo(new Settlement.Retry(Duration.ofSeconds(seconds)));
   }
 
@@ -139,16 +146,16 @@ class VerdictTest {
   void aReturnValueIsWrittenInTheJobsOwnSerializer() throws MalformedJob {
     PyValue value = PyValue.tuple(PyValue.of(true), PyValue.of(1.5));
     JobOutcome outcome = new JobOutcome.Succeeded(value);
-    Settlement.Finish pickled = (Settlement.Finish) VERDICT.of(job(Map.of()), false, outcome);
+    Settlement.Finish pickled = (Settlement.Finish) VERDICT.of(job(Map.of()), false, outcome, true);
     assertThat(ResultCodec.returnValue(pickled.returnValue(), false)).isEqualTo(value);
-    Settlement.Finish json = (Settlement.Finish) VERDICT.of(job(Map.of()), true, outcome);
+    Settlement.Finish json = (Settlement.Finish) VERDICT.of(job(Map.of()), true, outcome, true);
     assertThat(ResultCodec.returnValue(json.returnValue(), true))
         .isEqualTo(new PyValue.ListOf(java.util.List.of(PyValue.of(true), PyValue.of(1.5))));
   }
 
   @Test
   void noneIsNoReturnValue() {
-    assertThat(VERDICT.of(job(Map.of()), false, new JobOutcome.Succeeded(PyValue.None.NONE)))
+    assertThat(VERDICT.of(job(Map.of()), false, new JobOutcome.Succeeded(PyValue.None.NONE), true))
         .isEqualTo(new Settlement.Finish("", Duration.ofSeconds(500)));
   }
 
@@ -163,13 +170,14 @@ class VerdictTest {
           """)
   void aFailureSaysWhyInRqsWords(String how, String text) throws MalformedJob {
     Settlement.Fail fail =
-        (Settlement.Fail) VERDICT.of(job(Map.of("timeout", "60")), false, outcome(how));
+        (Settlement.Fail) VERDICT.of(job(Map.of("timeout", "60")), false, outcome(how), true);
     assertThat(ResultCodec.traceback(fail.excString()).strip()).isEqualTo(text);
   }
 
   @Test
   void aStopSaysSoInRqsWords() throws MalformedJob {
-    Settlement.Stop stop = (Settlement.Stop) VERDICT.of(job(Map.of()), false, outcome("stopped"));
+    Settlement.Stop stop =
+        (Settlement.Stop) VERDICT.of(job(Map.of()), false, outcome("stopped"), true);
     assertThat(ResultCodec.traceback(stop.excString()))
         .isEqualTo("Job stopped by user, work-horse terminated.");
   }

@@ -17,6 +17,7 @@ public record WorkerConfig(
     Routing routing,
     Python python,
     Timing timing,
+    Recovery recovery,
     Ledger ledger,
     Wepp wepp) {
 
@@ -211,7 +212,52 @@ public record WorkerConfig(
                   "how long what another worker may have lost is left alone: an id that was taken"
                       + " and not started, and every job after a start or an outage of Redis",
               min = 0)
-          Duration patience) {}
+          Duration patience,
+      @Setting(value = "1s", is = "between two looks for jobs of workers that are gone", min = 50)
+          Duration reclaim,
+      @Setting(
+              value = "30s",
+              is =
+                  "how long after its start, or an outage of Redis, a worker leaves the jobs of"
+                      + " others alone: they must have had time to be heard of again",
+              min = 0)
+          Duration calm,
+      @Setting(
+              is =
+                  "how long the platform waits between TERM and KILL (in Kubernetes"
+                      + " terminationGracePeriodSeconds); if set, the start fails unless a drain"
+                      + " fits in",
+              min = 0)
+          Optional<Duration> terminationGrace) {
+
+    /** For the last words to Redis and Postgres. */
+    static final Duration RESERVE = Duration.ofSeconds(10);
+
+    /** The most that a worker takes to leave, if no function of {@code recovery.finish} runs. */
+    public Duration leaving() {
+      return drain.plus(grace).plus(RESERVE);
+    }
+  }
+
+  /**
+   * What becomes of a job whose worker dies, or has to leave before the job has ended. Patterns of
+   * functions; {@code *} stands for any characters.
+   */
+  public record Recovery(
+      @Setting(
+              is =
+                  "Python functions that may be begun again: such a job goes back to the front of"
+                      + " its queue. Others fail, or use up a retry, once they had begun")
+          List<String> again,
+      @Setting(is = "functions that are never begun again, though this worker runs them itself")
+          List<String> once,
+      @Setting(is = "functions that a leaving worker lets end, however long they take")
+          List<String> finish,
+      @Setting(
+              value = "3",
+              is = "deaths of workers that ran a job after which it fails and is not run again",
+              min = 1)
+          int crashes) {}
 
   public record Ledger(
       @Setting(
@@ -281,6 +327,13 @@ public record WorkerConfig(
           "timing.wip is %s and timing.lease %s: rq must wait longer than this worker's own lease."
               .formatted(timing.wip(), timing.lease()));
     }
+    timing
+        .terminationGrace()
+        .filter(grace -> grace.compareTo(timing.leaving()) < 0)
+        .ifPresent(grace ->
+            found.add(
+                "timing.termination-grace is %s, and leaving takes up to %s (timing.drain, timing.grace and %s to say so to Redis): the worker would be killed before it has given its jobs back."
+                    .formatted(grace, timing.leaving(), Timing.RESERVE)));
     if (!python.enabled() && servedQueues().isEmpty()) {
       found.add(
           "python.enabled is false and routing.native-queues names none of worker.queues (%s): there"

@@ -34,6 +34,9 @@ public interface JobContext {
   /** Why the job was told to stop; empty while it was not. */
   Optional<StopReason> stopReason();
 
+  /** Whether the function may be begun a second time after it was cut off in the middle. */
+  boolean mayBeginAgain();
+
   /** rq's {@code timeout} of the job; empty for no limit. */
   OptionalLong timeoutSeconds();
 

@@ -29,7 +29,8 @@ public enum StopReason {
           "Work-horse terminated unexpectedly; waitpid returned 9 (signal 9); ended by rq's"
               + " kill-horse command.";
       case STOPPED -> "Job stopped by user, work-horse terminated.";
-      case DRAINED -> "The worker shut down; the job is back at the front of its queue.";
+      case DRAINED ->
+          "The worker had to leave before the job ended, and the job may not be begun again.";
       case CLAIM_LOST -> "The worker lost its claim on the job.";
     };
   }

@@ -42,8 +42,8 @@ final class PythonJob {
    * Runs the job in this supervisor.
    *
    * @return empty when the supervisor has died, with all that it had started
-   * @throws InterruptedException if the claim is lost, or the job was stopped before it began; then
-   *     nothing of it is left
+   * @throws InterruptedException if the claim is lost, or the job is to be begun again elsewhere;
+   *     then nothing of it is left
    */
   Optional<JobOutcome> run(Supervisor supervisor) throws InterruptedException {
     return in(supervisor, "run");
@@ -118,7 +118,8 @@ final class PythonJob {
         }
       } catch (InterruptedException e) {
         stopped = context.stopReason().orElse(StopReason.DRAINED);
-        if (stopped == StopReason.CLAIM_LOST) {
+        boolean goesBack = stopped == StopReason.DRAINED && (!began() || context.mayBeginAgain());
+        if (stopped == StopReason.CLAIM_LOST || goesBack) {
           kill(supervisor);
           throw e;
         }

@@ -26,6 +26,8 @@ import traceback
 PR_SET_CHILD_SUBREAPER = 36
 ENDED_TTL = 7 * 24 * 3600  # of the record of an end, should nobody come to read it
 CLAIM = "RQ_WORKER_CLAIM"  # in the environment of whatever a job starts
+# From now on the function may have had effects: should its worker die, it may not be safe to run it again.
+BEGUN = "return redis.call('HGET', KEYS[1], 'claim') == ARGV[1] and redis.call('HSET', KEYS[1], 'begun', ARGV[1])"
 
 
 class Line:
@@ -102,6 +104,7 @@ class Supervised:
 
     def main_work_horse(self, job, queue):
         self.line.close()  # the worker must see the supervisor's end, also while the horse lives
+        self.connection.eval(BEGUN, 1, f"{self.prefix}:job:{self.order['job']}", self.order["claim"])
         super().main_work_horse(job, queue)
 
     def kill_horse(self, *args, **more):
@@ -159,7 +162,8 @@ class Supervised:
         pipeline.zrem(f"{self.prefix}:executions:{job}", execution)
         pipeline.srem(f"{self.prefix}:worker:{self.name}:executions", f"{job}:{execution}")
         ended = f"{self.prefix}:wepp:ended:{claim}"
-        pipeline.hset(ended, mapping={"ending": ending, "error": self._error[:500]})
+        told = {name: self.order[name] for name in ("queue", "execution")}
+        pipeline.hset(ended, mapping={"ending": ending, "error": self._error[:500], "worker": self.name, **told})
         pipeline.expire(ended, ENDED_TTL)
 
     def ended(self):

@@ -71,6 +71,11 @@ class RecordingContext implements JobContext {
   }
 
   @Override
+  public boolean mayBeginAgain() {
+    return true;
+  }
+
+  @Override
   public OptionalLong timeoutSeconds() {
     return OptionalLong.empty();
   }
