@@ -556,6 +556,28 @@ public final class JobQueue implements AutoCloseable {
     }
   }
 
+  /**
+   * Sends rq's {@code shutdown}: each of these workers finishes what it runs and leaves.
+   *
+   * @param name a worker's name, or how the names of one process begin: {@code <name>-<boot>.<n>}
+   * @return the names of those that were told
+   */
+  public List<String> shutdown(String name) {
+    return redis.reach(
+        "tell workers to leave",
+        () -> {
+          List<String> told =
+              connection.sync().smembers(keys.workers()).stream()
+                  .map(key -> text(key).substring(keys.worker("").length()))
+                  .filter(worker -> worker.equals(name) || worker.startsWith(name + "-"))
+                  .sorted()
+                  .toList();
+          byte[] command = bytes("{\"command\": \"shutdown\"}");
+          told.forEach(worker -> connection.sync().publish(keys.commands(worker), command));
+          return told;
+        });
+  }
+
   /** Opens rq's command channels of all slots. */
   public Commands commands(List<String> workers, Commands.Listener listener) {
     return redis.reach(

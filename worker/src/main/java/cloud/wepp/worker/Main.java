@@ -60,6 +60,7 @@ import picocli.CommandLine.Spec;
       Main.Examine.class,
       Main.Show.class,
       Main.Deferred.class,
+      Main.Drain.class,
       Main.Pause.class,
       Main.Resume.class,
       Main.Settings.class
@@ -492,6 +493,37 @@ public final class Main {
     @Override
     public Integer call() throws Exception {
       return what.set(configured, true);
+    }
+  }
+
+  @Command(
+      name = "drain",
+      mixinStandardHelpOptions = true,
+      description =
+          "Tells a worker to leave, as TERM does: it takes no more jobs, and ends when those that"
+              + " run have ended or their time is over. Works for rq's own workers too.")
+  static final class Drain implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Parameters(
+        arity = "0..1",
+        paramLabel = "NAME",
+        description = "a worker as rq info names it, or what is before its last -; default: this host's")
+    private @Nullable String name;
+
+    @Override
+    public Integer call() throws Exception {
+      WorkerConfig config = configured.read();
+      String leaving = name == null ? Worker.name(config) : name;
+      try (RedisAccess redis = Worker.redis(config);
+          JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
+        List<String> told = jobs.shutdown(leaving);
+        told.forEach(System.out::println);
+        if (told.isEmpty()) {
+          System.err.println("rq-worker: no worker is named " + leaving + " or begins with it.");
+        }
+        return told.isEmpty() ? 1 : 0;
+      }
     }
   }
 

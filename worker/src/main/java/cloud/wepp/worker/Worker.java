@@ -33,6 +33,7 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
@@ -240,23 +241,35 @@ public final class Worker implements AutoCloseable {
 
   /** Names each slot {@code <host>-<boot id>.<n>}, so that no name is ever used twice. */
   private static Heartbeat.Registration registration(WorkerConfig config) {
-    String hostname = "localhost";
-    String address = "unknown";
-    try {
-      InetAddress host = InetAddress.getLocalHost();
-      hostname = host.getHostName();
-      address = host.getHostAddress();
-    } catch (UnknownHostException e) {
-      LOG.debug("this host has no name", e);
-    }
-    String name = config.worker().name().orElse(hostname);
+    Optional<InetAddress> host = host();
     String boot = HexFormat.of().toHexDigits(ThreadLocalRandom.current().nextInt());
     return new Heartbeat.Registration(
         IntStream.rangeClosed(1, config.worker().slots())
-            .mapToObj(n -> "%s-%s.%d".formatted(name, boot, n))
+            .mapToObj(n -> "%s-%s.%d".formatted(name(config), boot, n))
             .toList(),
         config.servedQueues(),
-        new JobQueue.WorkerInfo(ProcessHandle.current().pid(), hostname, address, VERSION));
+        new JobQueue.WorkerInfo(
+            ProcessHandle.current().pid(),
+            host.map(InetAddress::getHostName).orElse("localhost"),
+            host.map(InetAddress::getHostAddress).orElse("unknown"),
+            VERSION));
+  }
+
+  /** How the names of this host's slots begin. */
+  static String name(WorkerConfig config) {
+    return config
+        .worker()
+        .name()
+        .orElseGet(() -> host().map(InetAddress::getHostName).orElse("localhost"));
+  }
+
+  private static Optional<InetAddress> host() {
+    try {
+      return Optional.of(InetAddress.getLocalHost());
+    } catch (UnknownHostException e) {
+      LOG.debug("this host has no name", e);
+      return Optional.empty();
+    }
   }
 
   static RedisAccess redis(WorkerConfig config) {
