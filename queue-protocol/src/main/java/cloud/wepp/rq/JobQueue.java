@@ -14,6 +14,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -22,7 +23,6 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -330,20 +330,25 @@ public final class JobQueue implements AutoCloseable {
         () -> {
           RedisAsyncCommands<String, byte[]> async = connection.async();
           List<RedisFuture<?>> sent = new ArrayList<>();
-          List<RedisFuture<Boolean>> known =
-              all.stream().map(worker -> async.hexists(keys.worker(worker), "birth")).toList();
-          for (String worker : idle) {
-            sent.add(async.hset(keys.worker(worker), "last_heartbeat", now));
-            sent.add(async.expire(keys.worker(worker), IDLE_TTL));
+          Map<String, Supplier<Boolean>> gone = new LinkedHashMap<>();
+          for (String worker : all) {
+            if (idle.contains(worker)) {
+              RedisFuture<Boolean> isNew = async.hset(keys.worker(worker), "last_heartbeat", now);
+              sent.add(async.expire(keys.worker(worker), IDLE_TTL));
+              gone.put(worker, () -> answer(isNew));
+            } else {
+              RedisFuture<Boolean> known = async.hexists(keys.worker(worker), "birth");
+              gone.put(worker, () -> !answer(known));
+            }
           }
           byte[][] members =
               all.stream().map(worker -> bytes(keys.worker(worker))).toArray(byte[][]::new);
           sent.add(async.sadd(keys.workers(), members));
           queues.forEach(queue -> sent.add(async.sadd(keys.workers(queue), members)));
           awaitAll(sent);
-          return IntStream.range(0, all.size())
-              .filter(i -> !answer(known.get(i)))
-              .mapToObj(all::get)
+          return gone.entrySet().stream()
+              .filter(worker -> worker.getValue().get())
+              .map(Map.Entry::getKey)
               .toList();
         });
   }

@@ -508,7 +508,8 @@ public final class Main {
     @Parameters(
         arity = "0..1",
         paramLabel = "NAME",
-        description = "a worker as rq info names it, or what is before its last -; default: this host's")
+        description =
+            "a worker as rq info names it, or what is before its last -; default: this host's")
     private @Nullable String name;
 
     @Override

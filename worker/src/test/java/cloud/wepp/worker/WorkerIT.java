@@ -221,7 +221,8 @@ class WorkerIT {
     listener.await(RecordingListener.Started.class, 1, told -> told.job().equals(job));
     worker.close();
     open.remove(worker);
-    assertThat(listener.awaitEnd(job)).isInstanceOf(Settlement.GiveBack.class);
+    assertThat(listener.awaitEnd(job))
+        .isEqualTo(new Settlement.Recorded(new Settlement.GiveBack()));
     assertThat(redis.ask("LRANGE", "rq:queue:default", "0", "-1")).isEqualTo(job);
     assertThat(field(job, "status")).isEqualTo("queued");
     assertThat(redis.ask("SCARD", "rq:workers")).isEqualTo("0");

@@ -213,7 +213,7 @@ public record WorkerConfig(
                       + " and not started, and every job after a start or an outage of Redis",
               min = 0)
           Duration patience,
-      @Setting(value = "1s", is = "between two looks for jobs of workers that are gone", min = 50)
+      @Setting(value = "2s", is = "between two looks for jobs of workers that are gone", min = 50)
           Duration reclaim,
       @Setting(
               value = "30s",
