@@ -2,6 +2,7 @@ package cloud.wepp.worker;
 
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Claim;
+import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.rq.QueueUnavailable;
@@ -139,6 +140,7 @@ final class ClaimContext implements JobContext {
 
   @Override
   public synchronized void account(Usage usage) {
+    FaultPoint.EXITED.reached();
     processes++;
     lastExit = usage.exit();
     user = user.plus(usage.user());

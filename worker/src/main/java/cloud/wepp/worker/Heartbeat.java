@@ -1,5 +1,6 @@
 package cloud.wepp.worker;
 
+import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Held;
 import cloud.wepp.rq.QueueUnavailable;
@@ -65,6 +66,7 @@ final class Heartbeat implements AutoCloseable {
     try {
       List<RunningJob> held = List.copyOf(running.all());
       List<Held> found = jobs.heartbeat(held.stream().map(RunningJob::claim).toList());
+      FaultPoint.BEATING.reached();
       for (int i = 0; i < held.size(); i++) {
         judge(held.get(i), found.get(i));
       }

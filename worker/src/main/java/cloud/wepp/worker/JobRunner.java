@@ -3,6 +3,7 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.Ended;
+import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Turn;
 import cloud.wepp.rq.JobRecord;
@@ -67,12 +68,14 @@ final class JobRunner {
    * @return the next claim, if there was such a wish and it was met
    */
   Optional<Claim> run(Claim claim, Supplier<Optional<JobQueue.Request>> next) {
+    FaultPoint.TAKEN.reached();
     Task task = task(claim.job());
     RunningJob job = running.start(claim, task.handler.overtime(), recovery.finishes(task.call));
     ClaimContext context =
         new ClaimContext(job, recovery.again(claim.job(), task.call, true), jobs, weppcloud, clock);
     try {
       listeners.forEach(listener -> listener.started(claim));
+      FaultPoint.SPAWNING.reached();
       JobOutcome outcome = attempt(task, context);
       job.end();
       if (outcome == null) {
@@ -82,7 +85,9 @@ final class JobRunner {
       boolean again = recovery.again(claim.job(), task.call, false);
       Settlement settlement = verdict.of(claim.job(), task.call.json(), outcome, again);
       Ended ended = ended(claim, context, task.call, outcome);
+      FaultPoint.SETTLING.reached();
       Turn turn = settle(claim, settlement, ended, next.get());
+      FaultPoint.SETTLED.reached();
       listeners.forEach(listener -> listener.settled(claim, settlement, turn.settled()));
       return turn.next();
     } finally {

@@ -2,6 +2,7 @@ package cloud.wepp.worker;
 
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Ended;
+import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.JobRecord;
@@ -122,12 +123,14 @@ final class Reclaim implements AutoCloseable {
     }
     String detail =
         JSON.writeValueAsString(Map.of("cause", "lost", "error", crashes.getLast().toString()));
+    FaultPoint.RECLAIMING.reached();
     Settled settled =
         jobs.reclaim(
             dead.claim(),
             dead.held() ? settlement : new Settlement.Leave(),
             new Ended(clock.instant(), call.function(), JobRunner.run(call), detail),
             JSON.writeValueAsString(crashes));
+    FaultPoint.RECLAIMED.reached();
     if (settled != Settled.LEFT) {
       LOG.warn("Job {}: {}. {}", job.id(), crashes.getLast(), words(settled, settlement));
     }

@@ -3,6 +3,7 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Commands;
 import cloud.wepp.rq.Event;
 import cloud.wepp.rq.EventStream;
+import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.Janitor;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.Leases;
@@ -98,7 +99,7 @@ public final class Worker implements AutoCloseable {
             new EventStream(
                 redis, config.redis().keyPrefix(), "ledger", registration.workers().getFirst()),
             history,
-            Ledger.Timing.USUAL,
+            Ledger.Timing.usual(config.ledger().takeover()),
             new Ledger.Listener() {
               @Override
               public void kept(List<Event> events) {
@@ -369,6 +370,7 @@ public final class Worker implements AutoCloseable {
     if (!join(config.timing().drain())) {
       LOG.info("The time to leave is over: ending running jobs.");
       running.leave(false);
+      FaultPoint.LEAVING.reached();
       while (!join(config.timing().grace().plusSeconds(10)) && running.lasts()) {
         LOG.debug("Waiting for jobs of functions that recovery.finish names");
       }

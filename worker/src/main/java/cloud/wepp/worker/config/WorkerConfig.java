@@ -180,7 +180,7 @@ public record WorkerConfig(
       @Setting(
               value = "90s",
               is = "how long before rq itself calls a job without heartbeat abandoned",
-              min = 10_000)
+              min = 1000)
           Duration wip,
       @Setting(value = "5s", is = "between TERM and KILL to a job's processes", min = 0)
           Duration grace,
@@ -264,7 +264,14 @@ public record WorkerConfig(
               value = "1000000",
               is = "events that may wait in Redis for Postgres before no new job is taken",
               min = 1)
-          int maxEvents) {}
+          int maxEvents,
+      @Setting(
+              value = "60s",
+              is =
+                  "how long events that a worker has read may lie before another one, which takes"
+                      + " it for dead, writes them",
+              min = 100)
+          Duration takeover) {}
 
   public record Wepp(
       @Setting(

@@ -2,6 +2,7 @@ package cloud.wepp.worker.ledger;
 
 import cloud.wepp.rq.Event;
 import cloud.wepp.rq.EventStream;
+import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.QueueUnavailable;
 import java.time.Duration;
 import java.util.List;
@@ -45,8 +46,14 @@ public final class Ledger implements AutoCloseable {
    * @param drain how long {@link #close} may go on writing
    */
   public record Timing(Duration linger, Duration abandoned, Duration drain) {
-    public static final Timing USUAL =
-        new Timing(Duration.ofMillis(150), Duration.ofSeconds(60), Duration.ofSeconds(3));
+    /**
+     * The usual one.
+     *
+     * @param abandoned as above
+     */
+    public static Timing usual(Duration abandoned) {
+      return new Timing(Duration.ofMillis(150), abandoned, Duration.ofSeconds(3));
+    }
   }
 
   /** Told by the ledger's thread: must not block. */
@@ -103,6 +110,7 @@ public final class Ledger implements AutoCloseable {
       return !isClosing();
     }
     store.write(held);
+    FaultPoint.LEDGER_COMMITTED.reached();
     stream.done(held);
     List<Event> kept = held;
     held = List.of();

@@ -1,6 +1,7 @@
 package cloud.wepp.worker.ledger;
 
 import cloud.wepp.rq.Event;
+import cloud.wepp.rq.FaultPoint;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import java.sql.Connection;
@@ -100,6 +101,7 @@ public final class LedgerStore implements AutoCloseable {
   void write(List<Event> events) {
     try (Connection connection = connect()) {
       new Facts(events).write(connection);
+      FaultPoint.LEDGER_WRITTEN.reached();
       connection.commit();
     } catch (SQLException e) {
       if (!isRefusal(e)) {

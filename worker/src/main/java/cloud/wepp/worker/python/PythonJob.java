@@ -1,5 +1,6 @@
 package cloud.wepp.worker.python;
 
+import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.job.StopReason;
@@ -109,6 +110,7 @@ final class PythonJob {
           }
         } else if (said.has("horse")) {
           horse = said.path("horse").asInt();
+          FaultPoint.RUNNING.reached();
           relay(supervisor);
         } else {
           if (said.isMissingNode()) {

@@ -1,5 +1,6 @@
 package cloud.wepp.worker.wepp;
 
+import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.LineTail;
@@ -267,7 +268,12 @@ final class ModelRunner {
       throws IOException, SpawnFailed, InterruptedException {
     try (LineTail tail = new LineTail(printed, lines);
         CpuBudget.Share _ = cpu.acquire()) {
-      ProcessEnd end = processes.run(spec(model, printed, context), LOOK_AT_OUTPUT, tail::look);
+      Runnable look =
+          () -> {
+            FaultPoint.RUNNING.reached();
+            tail.look();
+          };
+      ProcessEnd end = processes.run(spec(model, printed, context), LOOK_AT_OUTPUT, look);
       context.account(usage(model, end));
       return end;
     }
