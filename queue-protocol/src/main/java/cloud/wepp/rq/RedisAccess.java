@@ -1,23 +1,37 @@
 package cloud.wepp.rq;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import io.lettuce.core.ClientOptions;
 import io.lettuce.core.ClientOptions.DisconnectedBehavior;
 import io.lettuce.core.LettuceFutures;
+import io.lettuce.core.MaintNotificationsConfig;
 import io.lettuce.core.RedisBusyException;
+import io.lettuce.core.RedisChannelHandler;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisCommandExecutionException;
+import io.lettuce.core.RedisCommandTimeoutException;
+import io.lettuce.core.RedisCredentials;
+import io.lettuce.core.RedisCredentialsProvider;
 import io.lettuce.core.RedisException;
 import io.lettuce.core.RedisFuture;
 import io.lettuce.core.RedisLoadingException;
 import io.lettuce.core.RedisReadOnlyException;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.SocketOptions;
+import io.lettuce.core.TimeoutOptions;
+import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.codec.ByteArrayCodec;
 import io.lettuce.core.codec.RedisCodec;
 import io.lettuce.core.codec.StringCodec;
+import io.lettuce.core.protocol.DefaultEndpoint;
 import io.lettuce.core.pubsub.StatefulRedisPubSubConnection;
+import java.net.URI;
+import java.net.URLDecoder;
 import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -26,32 +40,37 @@ import org.jspecify.annotations.Nullable;
 public final class RedisAccess implements AutoCloseable {
   private static final RedisCodec<String, byte[]> CODEC =
       RedisCodec.of(StringCodec.UTF8, ByteArrayCodec.INSTANCE);
-  private static final Duration COMMAND_TIMEOUT = Duration.ofSeconds(10);
+
+  /** How long an answer may take that nobody has set. */
+  public static final Duration USUAL_TIMEOUT = Duration.ofSeconds(5);
 
   private final RedisClient client;
   private final RedisURI uri;
+  private final Duration timeout;
+  private final Set<RedisChannelHandler<?, ?>> connections = ConcurrentHashMap.newKeySet();
 
   /**
-   * @param url {@code redis://} or {@code rediss://}
+   * @param url {@code redis://}, {@code rediss://}, or {@code redis-sentinel://}
    * @param password overrides the one in the URL; null leaves it
-   * @param database overrides the one in the URL; negative leaves it
+   * @param timeout how long an answer may take, until the connection is taken for dead
    */
-  public RedisAccess(String url, @Nullable String password, int database) {
+  public RedisAccess(String url, @Nullable String password, Duration timeout) {
     uri = RedisURI.create(url);
     if (password != null) {
+      String user = user(url);
       uri.setCredentialsProvider(
-          io.lettuce.core.RedisCredentialsProvider.from(
-              () -> io.lettuce.core.RedisCredentials.just(null, password)));
+          RedisCredentialsProvider.from(() -> RedisCredentials.just(user, password)));
     }
-    if (database >= 0) {
-      uri.setDatabase(database);
-    }
-    uri.setTimeout(COMMAND_TIMEOUT);
+    this.timeout = timeout;
+    uri.setTimeout(timeout);
     client = RedisClient.create(uri);
     client.setOptions(
         ClientOptions.builder()
             .disconnectedBehavior(DisconnectedBehavior.REJECT_COMMANDS)
             .replayFilter(command -> true)
+            // Who waits for an answer counts the time; a timer for each command is dear.
+            .timeoutOptions(TimeoutOptions.create())
+            .maintNotificationsConfig(MaintNotificationsConfig.disabled())
             .socketOptions(
                 SocketOptions.builder()
                     .connectTimeout(Duration.ofSeconds(5))
@@ -60,9 +79,19 @@ public final class RedisAccess implements AutoCloseable {
             .build());
   }
 
+  private static @Nullable String user(String url) {
+    String known = URI.create(url).getRawUserInfo();
+    String name = known == null ? "" : known.substring(0, (known + ":").indexOf(':'));
+    return name.isEmpty() ? null : URLDecoder.decode(name, UTF_8);
+  }
+
   /** The server without its password, for messages. */
   public String address() {
-    return uri.getHost() + ":" + uri.getPort() + "/" + uri.getDatabase();
+    String where =
+        uri.getSentinels().isEmpty()
+            ? uri.getHost() + ":" + uri.getPort()
+            : uri.getSentinelMasterId() + " of the sentinels";
+    return where + "/" + uri.getDatabase();
   }
 
   /**
@@ -74,8 +103,23 @@ public final class RedisAccess implements AutoCloseable {
     try {
       return work.get();
     } catch (RedisException e) {
+      if (e instanceof RedisCommandTimeoutException || e instanceof RedisReadOnlyException) {
+        connectAnew();
+      }
       throw new QueueUnavailable(
           "could not " + what + " on Redis at " + address() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Gives all connections up, which open again by themselves. One without an answer may be dead
+   * without knowing it, and a server that is read-only may be the master no longer.
+   */
+  private void connectAnew() {
+    for (RedisChannelHandler<?, ?> connection : connections) {
+      if (connection.getChannelWriter() instanceof DefaultEndpoint endpoint) {
+        endpoint.disconnect();
+      }
     }
   }
 
@@ -108,7 +152,7 @@ public final class RedisAccess implements AutoCloseable {
   /** A connection for commands that block for up to {@code longest}. */
   StatefulRedisConnection<String, byte[]> connectBlocking(Duration longest) {
     StatefulRedisConnection<String, byte[]> connection = connect();
-    connection.setTimeout(longest.plus(COMMAND_TIMEOUT));
+    connection.setTimeout(longest.plus(timeout));
     return connection;
   }
 
@@ -116,9 +160,13 @@ public final class RedisAccess implements AutoCloseable {
     return open(() -> client.connectPubSub(CODEC, uri));
   }
 
-  private <T> T open(Supplier<T> connect) {
+  private <T extends StatefulConnection<?, ?>> T open(Supplier<T> connect) {
     try {
-      return connect.get();
+      T opened = connect.get();
+      if (opened instanceof RedisChannelHandler<?, ?> connection) {
+        connections.add(connection);
+      }
+      return opened;
     } catch (RedisException e) {
       Throwable cause = e;
       while (cause.getCause() != null) {

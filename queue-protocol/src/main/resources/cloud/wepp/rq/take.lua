@@ -8,14 +8,6 @@ local lease, wip, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]
 
 local function job_key(id) return prefix .. ':job:' .. id end
 
--- Asked again after a lost answer: the job is ours already.
-local function ours(id)
-  if redis.call('HGET', job_key(id), 'claim') ~= claim then return nil end
-  local taken = redis.call('HGETALL', job_key(id))
-  taken[#taken + 1] = id
-  return taken
-end
-
 if redis.call('EXISTS', prefix .. ':suspended') == 1 then return nil end
 if redis.call('XLEN', KEYS[3]) >= most then return nil end
 
@@ -25,6 +17,15 @@ local now_ms = now * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 -- A number is dear as an argument: Redis writes it with 17 digits.
 local function whole(number) return string.format('%d', number) end
+
+-- Asked again after a lost answer: the job is ours already.
+local function ours(id)
+  if redis.call('HGET', job_key(id), 'claim') ~= claim then return nil end
+  redis.call('ZADD', KEYS[2], whole(now_ms + lease), id .. '|' .. claim) -- it may have run out meanwhile
+  local taken = redis.call('HGETALL', job_key(id))
+  taken[#taken + 1] = id
+  return taken
+end
 
 -- rq runs whatever id it pops. Only a job that waits to run is run here; any other id is a leftover.
 local function waits(id, status, origin)

@@ -37,7 +37,7 @@ class EventStreamIT {
     client = RedisClient.create(server.url());
     connection = client.connect();
     redis = connection.sync();
-    access = new RedisAccess(server.url(), null, -1);
+    access = new RedisAccess(server.url(), null, RedisAccess.USUAL_TIMEOUT);
   }
 
   @AfterAll

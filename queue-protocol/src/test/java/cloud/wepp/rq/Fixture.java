@@ -18,7 +18,7 @@ final class Fixture implements AutoCloseable {
   private final RedisServer server = RedisServer.start();
   private final RedisClient client = RedisClient.create(server.url());
   private final StatefulRedisConnection<String, String> connection = client.connect();
-  final RedisAccess access = new RedisAccess(server.url(), null, -1);
+  final RedisAccess access = new RedisAccess(server.url(), null, RedisAccess.USUAL_TIMEOUT);
   final RedisCommands<String, String> redis = connection.sync();
   final JobQueue jobs =
       new JobQueue(

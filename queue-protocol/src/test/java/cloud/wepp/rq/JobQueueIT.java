@@ -33,7 +33,7 @@ class JobQueueIT {
     client = RedisClient.create(server.url());
     connection = client.connect();
     redis = connection.sync();
-    access = new RedisAccess(server.url(), null, -1);
+    access = new RedisAccess(server.url(), null, RedisAccess.USUAL_TIMEOUT);
     jobs =
         new JobQueue(
             access,

@@ -65,10 +65,11 @@ final class Heartbeat implements AutoCloseable {
     due += every.toNanos();
     try {
       List<RunningJob> held = List.copyOf(running.all());
+      long sent = System.nanoTime();
       List<Held> found = jobs.heartbeat(held.stream().map(RunningJob::claim).toList());
       FaultPoint.BEATING.reached();
       for (int i = 0; i < held.size(); i++) {
-        judge(held.get(i), found.get(i));
+        judge(held.get(i), found.get(i), sent);
       }
       idle(held.stream().map(job -> job.claim().worker()).toList());
       paused.accept(jobs.paused());
@@ -104,9 +105,9 @@ final class Heartbeat implements AutoCloseable {
     }
   }
 
-  private void judge(RunningJob job, Held found) {
+  private void judge(RunningJob job, Held found, long sent) {
     switch (found) {
-      case HELD -> running.confirmed(job);
+      case HELD -> running.confirmed(job, sent);
       case CANCELED -> job.stop(StopReason.STOPPED);
       case LOST -> {
         if (running.lost(job)) {

@@ -53,7 +53,7 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
     if (leaving) {
       job.stop(StopReason.DRAINED);
     }
-    confirmed(job);
+    confirmed(job, System.nanoTime());
     claim
         .job()
         .timeoutSeconds()
@@ -93,9 +93,14 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
     return byWorker.values().stream().anyMatch(RunningJob::lasts);
   }
 
-  /** The job's claim holds: its processes may run on. */
-  void confirmed(RunningJob job) {
-    whileRunning(job, () -> processes.leaseUntil(job.claim().id(), safe));
+  /**
+   * The job's claim holds: its processes may run on.
+   *
+   * @param asked {@code System.nanoTime()} when Redis was asked; the lease may count from then on
+   */
+  void confirmed(RunningJob job, long asked) {
+    Duration left = safe.minusNanos(System.nanoTime() - asked);
+    whileRunning(job, () -> processes.leaseUntil(job.claim().id(), left));
   }
 
   /** Excludes {@link #ended}, after which the claim must not be spoken of. */

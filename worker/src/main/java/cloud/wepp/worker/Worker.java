@@ -275,7 +275,7 @@ public final class Worker implements AutoCloseable {
 
   static RedisAccess redis(WorkerConfig config) {
     WorkerConfig.Redis to = config.redis();
-    return new RedisAccess(to.url(), to.password().map(Secret::reveal).orElse(null), -1);
+    return new RedisAccess(to.url(), to.password().map(Secret::reveal).orElse(null), to.timeout());
   }
 
   static JobQueue queue(WorkerConfig config, RedisAccess redis, InstantSource clock) {

@@ -52,7 +52,7 @@ class PythonIT {
     python = PythonWithRq.interpreter("1.16.2");
     redis = RedisServer.start();
     postgres = PostgresServer.start();
-    access = new RedisAccess(redis.url(), null, -1);
+    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
     client =
         new JobQueue(
             access,

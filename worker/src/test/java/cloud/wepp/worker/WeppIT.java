@@ -60,7 +60,7 @@ class WeppIT {
   void startServers() {
     redis = RedisServer.start();
     postgres = PostgresServer.start();
-    access = new RedisAccess(redis.url(), null, -1);
+    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
     client =
         new JobQueue(
             access,

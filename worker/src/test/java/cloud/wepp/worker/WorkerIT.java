@@ -53,7 +53,7 @@ class WorkerIT {
   static void servers() {
     redis = RedisServer.start();
     postgres = PostgresServer.start();
-    access = new RedisAccess(redis.url(), null, -1);
+    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
     client =
         new JobQueue(
             access,

@@ -26,14 +26,19 @@ import org.jspecify.annotations.Nullable;
 public final class RedisServer implements AutoCloseable {
   private static final AtomicBoolean ANNOUNCED = new AtomicBoolean();
 
-  private final Process process;
+  private final ProcessBuilder program;
+  private final Path log;
   private final int port;
   private final @Nullable Path scratch;
+  private Process process;
 
-  private RedisServer(Process process, int port, @Nullable Path scratch) {
-    this.process = process;
+  private RedisServer(ProcessBuilder program, Path log, int port, @Nullable Path scratch)
+      throws IOException {
+    this.program = program;
+    this.log = log;
     this.port = port;
     this.scratch = scratch;
+    process = program.start();
   }
 
   /** Starts with a folder of its own, which goes when it is closed. */
@@ -62,7 +67,8 @@ public final class RedisServer implements AutoCloseable {
       System.err.println("Redis server: " + executable);
     }
     int port = freePort();
-    Process process =
+    Path log = folder.resolve("redis.log");
+    ProcessBuilder program =
         new ProcessBuilder(
                 List.of(
                     executable,
@@ -77,11 +83,28 @@ public final class RedisServer implements AutoCloseable {
                     "--appendonly",
                     scratch == null ? "yes" : "no"))
             .redirectErrorStream(true)
-            .redirectOutput(folder.resolve("redis.log").toFile())
-            .start();
-    RedisServer server = new RedisServer(process, port, scratch);
-    server.awaitReady(folder.resolve("redis.log"));
+            .redirectOutput(log.toFile());
+    RedisServer server = new RedisServer(program, log, port, scratch);
+    server.awaitReady(log);
     return server;
+  }
+
+  /** Kills the server and starts it again, on the same port and with what it has kept. */
+  public void restart() {
+    try {
+      process.destroyForcibly().waitFor();
+      process = program.start();
+      awaitReady(log);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** The server's process. */
+  public long pid() {
+    return process.pid();
   }
 
   private static String executable(Path folder) throws IOException {

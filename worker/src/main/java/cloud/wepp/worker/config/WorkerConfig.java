@@ -45,14 +45,25 @@ public record WorkerConfig(
               is = "how long to wait at start for a Redis that does not answer",
               aliases = "RQ_REDIS_WAIT_TIMEOUT_SECONDS",
               min = 0)
-          Duration startWait) {
+          Duration startWait,
+      @Setting(
+              value = "5s",
+              is = "how long an answer may take until the connection is given up and opened anew",
+              min = 100)
+          Duration timeout) {
 
     /** Without the password that the URL may hold. */
     @Override
     public String toString() {
-      return "Redis[url=%s, password=%s, keyPrefix=%s, statusDatabase=%d, prepDatabase=%d, startWait=%s]"
+      return "Redis[url=%s, password=%s, keyPrefix=%s, statusDatabase=%d, prepDatabase=%d, startWait=%s, timeout=%s]"
           .formatted(
-              Secret.hiddenIn(url), password, keyPrefix, statusDatabase, prepDatabase, startWait);
+              Secret.hiddenIn(url),
+              password,
+              keyPrefix,
+              statusDatabase,
+              prepDatabase,
+              startWait,
+              timeout);
     }
   }
 

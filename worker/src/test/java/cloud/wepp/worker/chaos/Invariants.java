@@ -52,7 +52,7 @@ final class Invariants {
   /** Carries all events that are left to Postgres, also those that a dead worker had read. */
   void carryEvents() throws InterruptedException {
     Semaphore carried = new Semaphore(0);
-    try (RedisAccess access = new RedisAccess(redis.url(), null, -1);
+    try (RedisAccess access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
         LedgerStore store = new LedgerStore(new PostgresAccess(postgres.url(), null, null));
         Ledger ledger =
             new Ledger(
@@ -107,12 +107,18 @@ final class Invariants {
 
   /** No process works below this folder any more. */
   static void assertNothingRunsIn(Path folder) {
+    assertThat(states(folder)).as("processes that outlive their job").isEmpty();
+  }
+
+  /** The states of the processes that work below this folder, as the kernel names them. */
+  static List<String> states(Path folder) {
     List<String> found = new ArrayList<>();
     try (var processes = Files.newDirectoryStream(Path.of("/proc"), "[0-9]*")) {
       for (Path process : processes) {
         try {
           if (Files.readSymbolicLink(process.resolve("cwd")).startsWith(folder)) {
-            found.add(process + " " + Files.readString(process.resolve("cmdline")));
+            String stat = Files.readString(process.resolve("stat"));
+            found.add(stat.substring(stat.lastIndexOf(')') + 2).substring(0, 1));
           }
         } catch (IOException gone) {
           // it has ended
@@ -121,7 +127,7 @@ final class Invariants {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    assertThat(found).as("processes that outlive their job").isEmpty();
+    return found;
   }
 
   /** A number from the history. */
@@ -139,6 +145,10 @@ final class Invariants {
   /** Forgets everything. */
   void forget() throws SQLException {
     redis.ask("FLUSHALL");
+    forgetHistory();
+  }
+
+  void forgetHistory() throws SQLException {
     try (Connection connection = DriverManager.getConnection(postgres.url());
         Statement statement = connection.createStatement()) {
       statement.execute("drop schema if exists rq_worker cascade");

@@ -4,20 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.JobQueue;
-import cloud.wepp.rq.RedisAccess;
-import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.Worker;
-import cloud.wepp.worker.config.ConfigReader;
-import cloud.wepp.worker.config.InvalidConfig;
-import cloud.wepp.worker.config.WorkerConfig;
-import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.PythonWithRq;
-import java.io.BufferedReader;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -36,32 +27,23 @@ import org.junit.jupiter.params.provider.EnumSource;
  * {@code -Dchaos.kills=N} kills so many at each, {@code -Dchaos.seed=N} repeats a run.
  */
 class KillChaosIT {
-  private static final Path JAR = Path.of("target/worker.jar").toAbsolutePath();
   private static final int KILLS = Integer.getInteger("chaos.kills", 1);
   private static final long SEED = Long.getLong("chaos.seed", System.nanoTime());
   private static final int WATERSHEDS = 6;
 
   private static final Map<String, List<Long>> RECOVERIES = new TreeMap<>(); // ms by boundary
-  private static RedisServer redis;
-  private static PostgresServer postgres;
-  private static RedisAccess access;
-  private static Invariants invariants;
+  private static Fleet fleet;
 
   private final Random random = new Random(SEED);
 
   @BeforeAll
   static void servers() {
-    redis = RedisServer.start();
-    postgres = PostgresServer.start();
-    access = new RedisAccess(redis.url(), null, -1);
-    invariants = new Invariants(redis, postgres);
+    fleet = new Fleet();
   }
 
   @AfterAll
   static void report() {
-    access.close();
-    postgres.close();
-    redis.close();
+    fleet.close();
     System.out.printf("%-24s %6s %10s %10s%n", "killed at", "kills", "p50 ms", "p99 ms");
     RECOVERIES.forEach((boundary, times) -> {
       Collections.sort(times);
@@ -71,73 +53,11 @@ class KillChaosIT {
     });
   }
 
-  private static JobQueue client(Duration lease) {
-    return new JobQueue(
-        access,
-        "rq",
-        new JobQueue.QueueTiming(lease, Duration.ofSeconds(5), 1_000_000),
-        InstantSource.system());
-  }
-
-  private static List<String> settings(Watersheds work, List<String> more) {
-    List<String> all =
-        new ArrayList<>(
-            List.of(
-                "redis.url=" + redis.url(),
-                "postgres.url=" + postgres.url(),
-                "worker.slots=2",
-                "timing.heartbeat=250ms",
-                "timing.lease=1s",
-                "timing.wip=4500ms",
-                "timing.grace=250ms",
-                "timing.drain=0s",
-                "timing.reclaim=100ms",
-                "timing.calm=1500ms",
-                "timing.maintenance=500ms",
-                "timing.patience=3s",
-                "ledger.takeover=3s"));
-    all.addAll(work.settings());
-    all.addAll(more);
-    return all;
-  }
-
-  private static Worker survivor(List<String> settings) throws InvalidConfig {
-    WorkerConfig config = ConfigReader.read(null, Map.of(), settings).config();
-    return Worker.start(config, Map.of(), List.of(), InstantSource.system());
-  }
-
-  /** The shipped program, armed. Returns when it takes jobs. */
-  private static Process victim(FaultPoint boundary, int times, List<String> settings)
-      throws IOException {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Drq-worker.fault-point=" + boundary + ":" + times,
-                "-jar",
-                JAR.toString(),
-                "run"));
-    settings.forEach(setting -> command.addAll(List.of("--set", setting)));
-    Process process = new ProcessBuilder(command).start();
-    BufferedReader log = process.errorReader();
-    String line = log.readLine();
-    while (line != null && !line.contains("slots serve")) {
-      line = log.readLine();
-    }
-    assertThat(line).as("the line that tells of the start").isNotNull();
-    Thread.ofPlatform().daemon().start(() -> log.lines().forEach(said -> {}));
-    return process;
-  }
-
   @ParameterizedTest
   @EnumSource
   void ours(FaultPoint boundary, @TempDir Path folder) throws Exception {
     for (int kill = 0; kill < KILLS; kill++) {
-      drill(
-          boundary,
-          folder.resolve("kill-" + kill),
-          false,
-          List.of("python.enabled=false", "routing.native-queues=default"));
+      drill(boundary, folder.resolve("kill-" + kill), false);
     }
   }
 
@@ -145,38 +65,46 @@ class KillChaosIT {
   @ParameterizedTest
   @EnumSource(names = {"RUNNING", "SETTLING"})
   void inPython(FaultPoint boundary, @TempDir Path folder) throws Exception {
-    List<String> settings =
-        List.of("python.command=" + PythonWithRq.interpreter("1.16.2"), "recovery.again=drill.*");
+    String interpreter = PythonWithRq.interpreter("1.16.2");
     for (int kill = 0; kill < KILLS; kill++) {
-      drill(boundary, folder.resolve("kill-" + kill), true, settings);
+      drill(
+          boundary,
+          folder.resolve("kill-" + kill),
+          true,
+          "python.enabled=true",
+          "routing.native-queues=",
+          "python.command=" + interpreter,
+          "recovery.again=drill.*");
     }
   }
 
-  private void drill(FaultPoint boundary, Path folder, boolean python, List<String> more)
+  private void drill(FaultPoint boundary, Path folder, boolean python, String... more)
       throws Exception {
+    Invariants invariants = fleet.invariants;
     invariants.forget();
-    Watersheds work = Watersheds.layOut(folder, WATERSHEDS);
-    List<String> settings = settings(work, more);
+    Watersheds work = Watersheds.layOut(folder, WATERSHEDS, "0.3");
+    List<String> settings = fleet.settings(work, more);
     boolean reclaims = boundary.name().startsWith("RECLAIM");
-    int times = 1 + random.nextInt(3);
+    int times = boundary == FaultPoint.LEAVING ? 1 : 1 + random.nextInt(3);
+    String arming = "-Drq-worker.fault-point=%s:%d".formatted(boundary, times);
     String drill = "%s:%d, seed %d".formatted(boundary, times, SEED);
     List<String> jobs = new ArrayList<>();
     Instant died;
-    try (JobQueue client = client(Duration.ofMillis(1))) {
+    try (JobQueue client = fleet.client(Duration.ofMillis(1))) {
       Process victim;
       Worker beside = null;
       try {
         if (reclaims) { // there must be something to reclaim, and nobody else to do it
-          jobs.addAll(enqueue(client, work, python));
+          jobs.addAll(work.enqueue(client, python));
           jobs.subList(0, 4)
               .forEach(job ->
                   assertThat(client.take(client.request("default", "gone.1", List.of(job))))
                       .isPresent());
-          victim = victim(boundary, times, settings);
+          victim = Fleet.program(List.of(arming), settings);
         } else {
-          beside = survivor(settings);
-          victim = victim(boundary, times, settings);
-          jobs.addAll(enqueue(client, work, python));
+          beside = Fleet.worker(settings);
+          victim = Fleet.program(List.of(arming), settings);
+          jobs.addAll(work.enqueue(client, python));
         }
         if (boundary == FaultPoint.LEAVING) {
           invariants.awaitResults(jobs.subList(0, 1));
@@ -186,7 +114,7 @@ class KillChaosIT {
         died = Instant.now();
         assertThat(victim.exitValue()).as(drill).isEqualTo(128 + 9);
         if (beside == null) {
-          beside = survivor(settings);
+          beside = Fleet.worker(settings);
         }
         invariants.awaitResults(jobs);
       } finally {
@@ -202,18 +130,10 @@ class KillChaosIT {
     note(boundary + (python ? " (Python)" : ""), died);
   }
 
-  private static List<String> enqueue(JobQueue client, Watersheds work, boolean python) {
-    List<String> jobs = new ArrayList<>();
-    for (int n = 0; n < work.jobs(); n++) {
-      jobs.add(client.enqueue("default", work.call(n, python), "job " + n, Duration.ofMinutes(3)));
-    }
-    return jobs;
-  }
-
   /** From the death to the start of the last job that it had held. */
   private static void note(String boundary, Instant died) throws Exception {
     long started =
-        invariants.ask(
+        fleet.invariants.ask(
             "select coalesce(max(extract(epoch from later.started_at) * 1000), 0) from execution"
                 + " lost join execution later on later.job = lost.job and later.started_at >"
                 + " lost.started_at where lost.cause = 'lost' and lost.worker <> 'gone.1'");

@@ -3,19 +3,22 @@ package cloud.wepp.worker.chaos;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Call;
+import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.demo.SampleWatershed;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
 /**
  * The work of the drills: hillslopes of sample watersheds, one a job. The model is a stand-in that
- * takes a third of a second, leaves a grandchild in a session of its own, and notes when two of one
- * hillslope run at once.
+ * takes a while, leaves a grandchild in a session of its own, and notes when two of one hillslope
+ * run at once.
  */
 final class Watersheds {
   static final String FUNCTION = "wepppy.rq.wepp_rq.run_hillslope_rq";
@@ -30,10 +33,16 @@ final class Watersheds {
       outputs=$(grep '^\\.\\./output/')
       job=$(echo "$outputs" | head -n 1 | tr -d './')
       exec 9>>"$job.lock"
-      flock -n 9 || echo "$PWD $job" >>'@FOLDER@/doubled'
+      if ! flock -n 9; then # one that is frozen does not run
+        case "$(cut -d ' ' -f 3 "/proc/$(cat "$job.pid")/stat")" in
+          T | '') ;;
+          *) echo "$PWD $job" >>'@FOLDER@/doubled' ;;
+        esac
+      fi
+      echo $$ >"$job.pid"
       echo x >>"$job.begun"
       setsid sleep 3600 9>&- >/dev/null 2>&1 &
-      sleep 0.3
+      sleep @SECONDS@
       for output in $outputs; do echo x >"$output"; done
       echo x >>"$job.ended"
       echo ' WEPP COMPLETED HILLSLOPE SIMULATION SUCCESSFULLY'
@@ -54,11 +63,13 @@ final class Watersheds {
     this.count = count;
   }
 
-  /** Lays out so many watersheds, and the models. */
-  static Watersheds layOut(Path folder, int count) throws IOException {
+  /** Lays out so many watersheds, and the models, each of which takes so long. */
+  static Watersheds layOut(Path folder, int count, String seconds) throws IOException {
     Path bin = Files.createDirectories(folder.resolve("bin"));
     Path model =
-        Files.writeString(bin.resolve("wepp"), MODEL.replace("@FOLDER@", folder.toString()));
+        Files.writeString(
+            bin.resolve("wepp"),
+            MODEL.replace("@FOLDER@", folder.toString()).replace("@SECONDS@", seconds));
     Files.setPosixFilePermissions(model, PosixFilePermissions.fromString("rwxr-xr-x"));
     Files.writeString(folder.resolve("drill.py"), PYTHON.replace("@FOLDER@", folder.toString()));
     for (int run = 0; run < count; run++) {
@@ -74,12 +85,16 @@ final class Watersheds {
         "python.directory=" + folder);
   }
 
-  int jobs() {
-    return count * SampleWatershed.HILLSLOPES;
+  /** Enqueues each hillslope as a job. Returns their ids. */
+  List<String> enqueue(JobQueue client, boolean python) {
+    List<String> jobs = new ArrayList<>();
+    for (int n = 0; n < count * SampleWatershed.HILLSLOPES; n++) {
+      jobs.add(client.enqueue("default", call(n, python), "job " + n, Duration.ofMinutes(3)));
+    }
+    return jobs;
   }
 
-  /** The call of the n-th job. */
-  byte[] call(int n, boolean python) {
+  private byte[] call(int n, boolean python) {
     String run = "drill-" + n / SampleWatershed.HILLSLOPES;
     PyValue hillslope = PyValue.of(n % SampleWatershed.HILLSLOPES + 1);
     return python

@@ -109,7 +109,7 @@ public final class Demo implements Callable<Integer> {
       say("Redis " + redis.url() + ", Postgres " + postgres.url().replaceAll("\\?.*", ""));
       say("Run folder " + run);
       InstantSource clock = InstantSource.system();
-      try (RedisAccess access = new RedisAccess(redis.url(), null, -1);
+      try (RedisAccess access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
           JobQueue jobs = queue(config, access, clock);
           Worker _ = Worker.start(config, Map.of(), List.of(new Progress()), clock)) {
         List<String> ids = run(jobs);

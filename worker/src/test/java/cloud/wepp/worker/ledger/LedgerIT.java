@@ -63,7 +63,7 @@ class LedgerIT {
   static void start() {
     redisServer = RedisServer.start();
     postgres = PostgresServer.start();
-    redis = new RedisAccess(redisServer.url(), null, -1);
+    redis = new RedisAccess(redisServer.url(), null, RedisAccess.USUAL_TIMEOUT);
     store = new LedgerStore(new PostgresAccess(postgres.url(), null, null));
   }
 

@@ -1,0 +1,117 @@
+package cloud.wepp.worker.chaos;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.testing.RedisServer;
+import cloud.wepp.worker.Worker;
+import cloud.wepp.worker.config.ConfigReader;
+import cloud.wepp.worker.config.InvalidConfig;
+import cloud.wepp.worker.config.WorkerConfig;
+import cloud.wepp.worker.job.JobListener;
+import cloud.wepp.worker.testing.PostgresServer;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** Real servers, and workers on them whose timings are divided by 20. */
+final class Fleet implements AutoCloseable {
+  private static final Path JAR = Path.of("target/worker.jar").toAbsolutePath();
+
+  final RedisServer redis;
+  final PostgresServer postgres = PostgresServer.start();
+  final Invariants invariants;
+  private final RedisAccess access;
+
+  Fleet() {
+    this(RedisServer.start());
+  }
+
+  /** With a Redis that keeps what it knows in a folder. */
+  static Fleet keeping(Path folder) {
+    return new Fleet(RedisServer.start(folder));
+  }
+
+  private Fleet(RedisServer redis) {
+    this.redis = redis;
+    invariants = new Invariants(redis, postgres);
+    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
+  }
+
+  /**
+   * A client, or a worker that dies of nothing but its lease.
+   *
+   * @param lease of what it takes
+   */
+  JobQueue client(Duration lease) {
+    return new JobQueue(
+        access,
+        "rq",
+        new JobQueue.QueueTiming(lease, Duration.ofSeconds(5), 1_000_000),
+        InstantSource.system());
+  }
+
+  /** Settings of one worker; later ones win. */
+  List<String> settings(Watersheds work, String... more) {
+    List<String> all =
+        new ArrayList<>(
+            List.of(
+                "redis.url=" + redis.url(),
+                "redis.timeout=250ms",
+                "postgres.url=" + postgres.url(),
+                "worker.slots=2",
+                "python.enabled=false",
+                "routing.native-queues=default",
+                "timing.heartbeat=250ms",
+                "timing.lease=1s",
+                "timing.wip=4500ms",
+                "timing.grace=250ms",
+                "timing.drain=0s",
+                "timing.reclaim=100ms",
+                "timing.calm=1500ms",
+                "timing.maintenance=500ms",
+                "timing.patience=3s",
+                "ledger.takeover=3s"));
+    all.addAll(work.settings());
+    all.addAll(List.of(more));
+    return all;
+  }
+
+  /** A worker in this process. */
+  static Worker worker(List<String> settings, JobListener... listeners) throws InvalidConfig {
+    WorkerConfig config = ConfigReader.read(null, Map.of(), settings).config();
+    return Worker.start(config, Map.of(), List.of(listeners), InstantSource.system());
+  }
+
+  /** The shipped program. Returns when it takes jobs. */
+  static Process program(List<String> jvm, List<String> settings) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+    command.addAll(jvm);
+    command.addAll(List.of("-jar", JAR.toString(), "run"));
+    settings.forEach(setting -> command.addAll(List.of("--set", setting)));
+    Process process = new ProcessBuilder(command).start();
+    BufferedReader log = process.errorReader();
+    String line = log.readLine();
+    while (line != null && !line.contains("slots serve")) {
+      line = log.readLine();
+    }
+    assertThat(line).as("the line that tells of the start").isNotNull();
+    Thread.ofPlatform().daemon().start(() -> log.lines().forEach(said -> {}));
+    return process;
+  }
+
+  @Override
+  public void close() {
+    access.close();
+    postgres.close();
+    redis.close();
+  }
+}

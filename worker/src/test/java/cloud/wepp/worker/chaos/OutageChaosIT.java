@@ -1,0 +1,216 @@
+package cloud.wepp.worker.chaos;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.worker.Worker;
+import cloud.wepp.worker.testing.FaultProxy;
+import cloud.wepp.worker.testing.FaultProxy.Fault;
+import cloud.wepp.worker.testing.RecordingListener;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Servers that fail, networks that are cut, and workers that stand still. */
+class OutageChaosIT {
+  private static final Duration DEAD = Duration.ofMillis(1);
+
+  @TempDir Path folder;
+  private final Fleet fleet = new Fleet();
+  private final Invariants invariants = fleet.invariants;
+  private final RecordingListener listener = new RecordingListener();
+  private final JobQueue client = fleet.client(DEAD);
+  private final List<AutoCloseable> open = new ArrayList<>();
+  private Watersheds work;
+
+  @BeforeEach
+  void layOut() throws IOException {
+    work = Watersheds.layOut(folder, 4, "0.3");
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    for (AutoCloseable one : open.reversed()) {
+      one.close();
+    }
+    client.close();
+    fleet.close();
+  }
+
+  private Worker worker(String... settings) throws Exception {
+    Worker worker = Fleet.worker(fleet.settings(work, settings), listener);
+    open.add(worker);
+    return worker;
+  }
+
+  private void assertAllIsWell(List<String> jobs) throws Exception {
+    invariants.awaitResults(jobs);
+    for (AutoCloseable one : open.reversed()) {
+      one.close();
+    }
+    open.clear();
+    invariants.carryEvents();
+    work.assertEachRan();
+    invariants.assertEachFinishedOnce(jobs);
+    Invariants.assertNothingRunsIn(folder);
+  }
+
+  private static void until(String what, BooleanSupplier holds) {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+    while (!holds.getAsBoolean()) {
+      assertThat(System.nanoTime()).as("waited in vain until " + what).isLessThan(deadline);
+      LockSupport.parkNanos(5_000_000);
+    }
+  }
+
+  private static void signal(String signal, long pid) throws Exception {
+    assertThat(new ProcessBuilder("kill", "-" + signal, Long.toString(pid)).start().waitFor())
+        .isZero();
+  }
+
+  private void awaitStarted(int count) throws InterruptedException {
+    listener.await(RecordingListener.Started.class, count, started -> true);
+  }
+
+  @Test
+  void aWorkerThatStandsStillForLongerThanItsLease() throws Exception {
+    Process still = Fleet.program(List.of(), fleet.settings(work));
+    List<String> jobs = work.enqueue(client, false);
+    invariants.awaitResults(jobs.subList(0, 1)); // it is at work
+    signal("STOP", still.pid());
+    worker();
+    invariants.awaitResults(jobs);
+    signal("CONT", still.pid());
+    until("it holds nothing", () -> fleet.redis.ask("ZCARD", "rq:wepp:leases").equals("0"));
+    still.toHandle().destroy();
+    assertThat(still.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(still.exitValue()).isZero();
+    assertAllIsWell(jobs);
+  }
+
+  /** The one that is cut off freezes what it runs; the other takes over; then it goes on. */
+  @ParameterizedTest
+  @EnumSource(names = "NONE", mode = EnumSource.Mode.EXCLUDE)
+  void aNetworkThatIsCutForLongerThanTheLease(Fault fault) throws Exception {
+    FaultProxy network = FaultProxy.before(fleet.redis.url());
+    open.add(network);
+    Worker cut = worker("redis.url=" + network.through(fleet.redis.url()));
+    List<String> jobs = work.enqueue(client, false);
+    awaitStarted(2);
+    network.set(fault);
+    Worker other = worker();
+    invariants.awaitResults(jobs);
+    other.close();
+    open.remove(other);
+    network.set(Fault.NONE);
+    List<String> more = work.enqueue(client, false);
+    jobs.addAll(more);
+    invariants.awaitResults(more);
+    open.remove(cut);
+    open.add(cut); // before its network
+    assertAllIsWell(jobs);
+  }
+
+  /** Redis forgets nothing, and is back before anybody takes anything over. */
+  @Test
+  void redisIsKilledAndComesBack() throws Exception {
+    try (Fleet kept = Fleet.keeping(folder.resolve("redis"))) {
+      JobQueue enqueuer = kept.client(DEAD);
+      Worker worker = Fleet.worker(kept.settings(work), listener);
+      List<String> jobs = work.enqueue(enqueuer, false);
+      awaitStarted(3);
+      kept.redis.restart();
+      kept.invariants.awaitResults(jobs);
+      worker.close();
+      kept.invariants.carryEvents();
+      work.assertEachRan();
+      kept.invariants.assertEachFinishedOnce(jobs);
+      assertThat(kept.invariants.ask("select count(*) from event where event = 'requeued'"))
+          .as("jobs taken over while their worker lived")
+          .isLessThanOrEqualTo(2); // those that the end of this test gave back
+      enqueuer.close();
+    }
+  }
+
+  /** All is forgotten: the claims are lost, and new jobs run. */
+  @Test
+  void redisComesBackEmpty() throws Exception {
+    worker();
+    work.enqueue(client, false);
+    awaitStarted(2);
+    fleet.redis.restart();
+    until("the slots are known again", () -> fleet.redis.ask("SCARD", "rq:workers").equals("2"));
+    until("what ran has ended", () -> Invariants.states(folder).isEmpty());
+    invariants.forgetHistory();
+    List<String> jobs = work.enqueue(client, false);
+    invariants.awaitResults(jobs);
+    assertThat(fleet.redis.ask("ZCARD", "rq:finished:default"))
+        .isEqualTo(Integer.toString(jobs.size()));
+  }
+
+  /** It is there, and does not answer; then it does. */
+  @Test
+  void redisStandsStill() throws Exception {
+    work = Watersheds.layOut(folder, 1, "2");
+    worker();
+    List<String> jobs = work.enqueue(client, false);
+    awaitStarted(2);
+    signal("STOP", fleet.redis.pid());
+    until("what runs is frozen", () -> Invariants.states(folder).contains("T"));
+    signal("CONT", fleet.redis.pid());
+    assertAllIsWell(jobs);
+  }
+
+  /** It answers, and refuses. */
+  @ParameterizedTest
+  @CsvSource({
+    "OOM,        CONFIG SET maxmemory 1,              CONFIG SET maxmemory 0",
+    "READONLY,   REPLICAOF 127.0.0.1 1,               REPLICAOF NO ONE",
+    "NOREPLICAS, CONFIG SET min-replicas-to-write 3,  CONFIG SET min-replicas-to-write 0"
+  })
+  void redisRefusesToWrite(String error, String breaks, String mends) throws Exception {
+    worker();
+    List<String> jobs = work.enqueue(client, false);
+    awaitStarted(3);
+    fleet.redis.ask(breaks.split(" "));
+    until("it has refused often", () -> errors(error) > 10);
+    fleet.redis.ask(mends.split(" "));
+    assertAllIsWell(jobs);
+  }
+
+  private int errors(String name) {
+    return fleet
+        .redis
+        .ask("INFO", "errorstats")
+        .lines()
+        .filter(line -> line.startsWith("errorstat_" + name + ":"))
+        .mapToInt(line -> Integer.parseInt(line.strip().replaceFirst(".*count=", "")))
+        .sum();
+  }
+
+  /** Each worker is replaced, one after the other, and gives back what it runs. */
+  @Test
+  void aRollingRestart() throws Exception {
+    List<Worker> fleetOfThree = new ArrayList<>(List.of(worker(), worker(), worker()));
+    List<String> jobs = work.enqueue(client, false);
+    awaitStarted(2);
+    for (Worker old : fleetOfThree) {
+      worker();
+      old.close();
+      open.remove(old);
+    }
+    assertAllIsWell(jobs);
+  }
+}
