@@ -20,9 +20,26 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** Real servers, and workers on them whose timings are divided by 20. */
+/**
+ * Real servers, and workers on them whose timings are divided by 20; with {@code
+ * -Dchaos.timings=default} they are those of a worker that nobody has configured.
+ */
 final class Fleet implements AutoCloseable {
+  static final boolean FAST = !"default".equals(System.getProperty("chaos.timings"));
+
   private static final Path JAR = Path.of("target/worker.jar").toAbsolutePath();
+  private static final List<String> DIVIDED_BY_20 =
+      List.of(
+          "redis.timeout=250ms",
+          "timing.heartbeat=250ms",
+          "timing.lease=1s",
+          "timing.wip=4500ms",
+          "timing.grace=250ms",
+          "timing.reclaim=100ms",
+          "timing.calm=1500ms",
+          "timing.maintenance=500ms",
+          "timing.patience=3s",
+          "ledger.takeover=3s");
 
   final RedisServer redis;
   final PostgresServer postgres = PostgresServer.start();
@@ -63,21 +80,12 @@ final class Fleet implements AutoCloseable {
         new ArrayList<>(
             List.of(
                 "redis.url=" + redis.url(),
-                "redis.timeout=250ms",
                 "postgres.url=" + postgres.url(),
                 "worker.slots=2",
                 "python.enabled=false",
                 "routing.native-queues=default",
-                "timing.heartbeat=250ms",
-                "timing.lease=1s",
-                "timing.wip=4500ms",
-                "timing.grace=250ms",
-                "timing.drain=0s",
-                "timing.reclaim=100ms",
-                "timing.calm=1500ms",
-                "timing.maintenance=500ms",
-                "timing.patience=3s",
-                "ledger.takeover=3s"));
+                "timing.drain=0s"));
+    all.addAll(FAST ? DIVIDED_BY_20 : List.of());
     all.addAll(work.settings());
     all.addAll(List.of(more));
     return all;

@@ -6,6 +6,7 @@ import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.testing.PythonWithRq;
+import cloud.wepp.worker.testing.RecordingListener;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -102,7 +103,11 @@ class KillChaosIT {
                       .isPresent());
           victim = Fleet.program(List.of(arming), settings);
         } else {
-          beside = Fleet.worker(settings);
+          RecordingListener listener = new RecordingListener();
+          beside = Fleet.worker(settings, listener);
+          if (!Fleet.FAST) { // as in a fleet that has been up for a while
+            listener.await(RecordingListener.Beat.class, 8, beat -> true);
+          }
           victim = Fleet.program(List.of(arming), settings);
           jobs.addAll(work.enqueue(client, python));
         }
