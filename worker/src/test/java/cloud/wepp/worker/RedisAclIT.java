@@ -1,0 +1,84 @@
+package cloud.wepp.worker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import cloud.wepp.rq.Call;
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.testing.RedisServer;
+import cloud.wepp.worker.config.ConfigReader;
+import cloud.wepp.worker.config.WorkerConfig;
+import cloud.wepp.worker.testing.PostgresServer;
+import cloud.wepp.worker.testing.PythonWithRq;
+import cloud.wepp.worker.testing.RecordingListener;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+/** The Redis user of {@code docs/redis.acl} may do all that a worker does, and little else. */
+class RedisAclIT {
+  @Test
+  void theUserOfTheDocumentationIsEnough() throws Exception {
+    String python = PythonWithRq.interpreter("3.0.0");
+    RecordingListener listener = new RecordingListener();
+    try (RedisServer redis = RedisServer.start();
+        PostgresServer postgres = PostgresServer.start();
+        RedisAccess access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
+        JobQueue client =
+            new JobQueue(
+                access,
+                "rq",
+                new JobQueue.QueueTiming(Duration.ofMillis(1), Duration.ofSeconds(90), 1_000_000),
+                InstantSource.system())) {
+      String line = Files.readString(Path.of("../docs/redis.acl")).strip();
+      String[] words = ("ACL SETUSER" + line.substring("user".length())).split(" ");
+      redis.ask(joinSelector(words));
+      String gone = enqueue(client, "cloud.wepp.noop");
+      assertThat(client.take(client.request("default", "gone.1", List.of(gone)))).isPresent();
+      WorkerConfig config =
+          ConfigReader.read(
+                  null,
+                  Map.of("REDIS_PASSWORD", "change-this"),
+                  List.of(
+                      "redis.url=" + redis.url().replace("//", "//rq-worker@"),
+                      "postgres.url=" + postgres.url(),
+                      "python.command=" + python,
+                      "timing.heartbeat=100ms",
+                      "timing.maintenance=100ms",
+                      "timing.reclaim=100ms",
+                      "timing.calm=0s"))
+              .config();
+      try (Worker _ = Worker.start(config, Map.of(), List.of(listener), InstantSource.system())) {
+        listener.awaitRecorded(gone, "finished"); // taken over, and run again
+        listener.awaitRecorded(enqueue(client, "cloud.wepp.noop"), "finished");
+        listener.awaitRecorded(enqueue(client, "os.getpid"), "finished");
+        listener.awaitRecorded(enqueue(client, "no.such"), "failed");
+        int beats = (int) listener.count(RecordingListener.Beat.class);
+        listener.await(RecordingListener.Beat.class, beats + 5, beat -> true);
+      }
+      assertThat(redis.ask("ACL", "LOG")).as("what Redis has refused").isEmpty();
+      assertThat(redis.ask("ACL", "DRYRUN", "rq-worker", "FLUSHALL")).contains("no permissions");
+      assertThat(redis.ask("ACL", "DRYRUN", "rq-worker", "GET", "other"))
+          .contains("no permissions");
+    }
+  }
+
+  private static String enqueue(JobQueue client, String function) {
+    Call call = new Call(function, List.of(), Map.of());
+    return client.enqueue("default", call.write(), function, Duration.ofMinutes(3));
+  }
+
+  /** What is in parentheses is one word to Redis. */
+  private static String[] joinSelector(String[] words) {
+    return String.join("\n", words)
+        .transform(text -> {
+          int open = text.indexOf('(');
+          return text.substring(0, open) + text.substring(open).replace('\n', ' ');
+        })
+        .split("\n");
+  }
+}
