@@ -52,7 +52,10 @@ end
 
 local held = redis.call('HMGET', job, 'claim', 'settled', 'status', 'dependency_ids', 'dependency_id', 'repeats_left',
   'rate_limit_key', 'rate_limit_concurrency')
-if held[2] == claim then return 'settled' end
+if held[2] == claim then
+  if crashes then redis.call('ZREM', KEYS[2], id .. '|' .. claim) end
+  return 'settled'
+end
 if crashes then
   local ends = tonumber(redis.call('ZSCORE', KEYS[2], id .. '|' .. claim) or '')
   if not ends or ends > now * 1000 + math.floor(tonumber(time[2]) / 1000) then return 'left' end

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Claim;
+import cloud.wepp.rq.Ended;
 import cloud.wepp.rq.Event;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Settled;
@@ -130,6 +131,7 @@ class ReclaimIT {
         .doesNotContain(claim.execution());
   }
 
+  /** rq's issue 2015: a job whose worker died, and which has no retries, is run again. */
   @Test
   void oursRunAgainWithoutUsingUpARetry() throws Exception {
     Claim claim = taken(NOOP, "retries_left", "2");
@@ -242,6 +244,35 @@ class ReclaimIT {
     assertNothingIsLeftOf(claim);
   }
 
+  /** rq's issue 2424: a job that has ended is not called abandoned because of what is left of it. */
+  @Test
+  void aJobThatHasEndedIsLeftAlone() throws Exception {
+    Claim claim = taken(NOOP);
+    gone.settle(
+        claim, new Settlement.Finish("", Duration.ofDays(1)), new Ended(Instant.now(), NOOP, "", "{}"));
+    redis.ask("ZADD", "rq:wepp:leases", "1", claim.job().id() + "|" + claim.id());
+    redis.ask("ZADD", "rq:wip:default", "1", claim.job().id());
+    Claim other = taken(NOOP);
+    work(Map.of(), "timing.maintenance=100ms", "timing.patience=0s");
+    listener.awaitEnd(other.job().id()); // a look later
+    assertThat(field(claim, "status")).isEqualTo("finished");
+    assertThat(redis.ask("XLEN", "rq:results:" + claim.job().id())).isEqualTo("1");
+    assertNothingIsLeftOf(claim);
+  }
+
+  /** rq's issue 2006: what waits for a job whose worker died is not forgotten. */
+  @Test
+  void whatWaitsForAnOverdueJobRunsAfterIt() throws Exception {
+    Claim claim = taken(NOOP);
+    String child = gone.enqueue("default", claim.job().data(), "", Duration.ofMinutes(3));
+    redis.ask("LREM", "rq:queue:default", "0", child);
+    redis.ask("HSET", "rq:job:" + child, "status", "deferred", "origin", "default");
+    redis.ask("SADD", "rq:job:" + claim.job().id() + ":dependents", child);
+    work(Map.of());
+    assertThat(listener.awaitEnd(claim.job().id())).isInstanceOf(Settlement.Finish.class);
+    assertThat(listener.awaitEnd(child)).isInstanceOf(Settlement.Finish.class);
+  }
+
   @Test
   void aCanceledJobStaysCanceled() throws Exception {
     Claim claim = taken(NOOP);
@@ -299,7 +330,7 @@ class ReclaimIT {
     Claim claim = taken(NOOP);
     work(Map.of());
     listener.awaitEnd(claim.job().id());
-    cloud.wepp.rq.Ended late = new cloud.wepp.rq.Ended(Instant.now(), NOOP, "", "{}");
+    Ended late = new Ended(Instant.now(), NOOP, "", "{}");
     assertThat(gone.settle(claim, new Settlement.Finish("", Duration.ofDays(1)), late))
         .isEqualTo(Settled.LOST);
     assertThat(redis.ask("XLEN", "rq:results:" + claim.job().id())).isEqualTo("1");
