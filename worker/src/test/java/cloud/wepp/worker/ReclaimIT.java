@@ -244,12 +244,16 @@ class ReclaimIT {
     assertNothingIsLeftOf(claim);
   }
 
-  /** rq's issue 2424: a job that has ended is not called abandoned because of what is left of it. */
+  /**
+   * rq's issue 2424: a job that has ended is not called abandoned because of what is left of it.
+   */
   @Test
   void aJobThatHasEndedIsLeftAlone() throws Exception {
     Claim claim = taken(NOOP);
     gone.settle(
-        claim, new Settlement.Finish("", Duration.ofDays(1)), new Ended(Instant.now(), NOOP, "", "{}"));
+        claim,
+        new Settlement.Finish("", Duration.ofDays(1)),
+        new Ended(Instant.now(), NOOP, "", "{}"));
     redis.ask("ZADD", "rq:wepp:leases", "1", claim.job().id() + "|" + claim.id());
     redis.ask("ZADD", "rq:wip:default", "1", claim.job().id());
     Claim other = taken(NOOP);
