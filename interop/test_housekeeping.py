@@ -118,8 +118,8 @@ def test_abandoned_as_rq_says_it(own, default, die):
         )
 
     expected = shown(theirs)
-    if expected[1] is None:  # rq 1.x writes no result here, and keeps the job for ever
-        expected = (expected[0], shown(ours)[1], True, expected[3])
+    if not expected[2]:  # before 3.0 rq keeps the job for ever, and 1.x writes no result here
+        expected = (expected[0], expected[1] or shown(ours)[1], True, expected[3])
     assert shown(ours) == expected
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import rq.connections
@@ -76,8 +77,12 @@ def calls(job):
 
 def freeze(horse):
     """Stops the supervisor of a work horse: it does nothing more, as if it were about to die."""
-    os.kill(parent(horse), signal.SIGSTOP)
-    return parent(horse)
+    supervisor = parent(horse)
+    os.kill(supervisor, signal.SIGSTOP)
+    while any(Path(f"/proc/{supervisor}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0] != "T"
+              for thread in os.listdir(f"/proc/{supervisor}/task")):
+        pass  # each of its threads stops when it runs next
+    return supervisor
 
 
 def test_hooks_run(queue, redis, servers, worker, held_run):

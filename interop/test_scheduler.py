@@ -9,7 +9,7 @@ from rq.job import Job
 from rq.registry import FinishedJobRegistry, ScheduledJobRegistry
 from rq.results import Result
 
-from harness import RQ_DATABASE, WEPP, JavaWorker, PythonWorker, until
+from harness import MODE, RQ_DATABASE, WEPP, JavaWorker, PythonWorker, until
 
 OWN_DATABASE = 7
 LOCK = "rq:scheduler-lock:default"
@@ -117,7 +117,10 @@ def test_repeat(queue, redis, until, interval):
 def test_repeat_intervals_are_used_up_from_the_front(queue, redis, until):
     job = queue.enqueue(NOOP, repeat=rq.Repeat(times=3, interval=[100, 200, 300]))
     registry = ScheduledJobRegistry(queue=queue)
-    for interval, left in ((100, [200, 300]), (200, [300]), (300, [300])):
+    steps = [(100, [200, 300]), (200, [300]), (300, [300])]
+    if MODE == "python" and not hasattr(rq.job.JobStatus, "RATE_LIMITED"):  # rq 2.x ends the job: it begins at the end
+        steps = [(interval, [100, 200, 300]) for interval in (300, 200, 100)]
+    for interval, left in steps:
         until("the job is to be repeated", lambda: job.id in registry and job.get_status() == "scheduled")
         due = registry.get_scheduled_time(job).astimezone(timezone.utc) - utc_now()
         assert timedelta(seconds=interval - 15) < due <= timedelta(seconds=interval)

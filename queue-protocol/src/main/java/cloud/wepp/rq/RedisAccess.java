@@ -30,6 +30,7 @@ import io.lettuce.core.pubsub.StatefulRedisPubSubConnection;
 import java.net.URI;
 import java.net.URLDecoder;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
@@ -62,7 +63,7 @@ public final class RedisAccess implements AutoCloseable {
           RedisCredentialsProvider.from(() -> RedisCredentials.just(user, password)));
     }
     this.timeout = timeout;
-    uri.setTimeout(timeout);
+    uri.setTimeout(timeout.compareTo(USUAL_TIMEOUT) > 0 ? timeout : USUAL_TIMEOUT); // to connect
     client = RedisClient.create(uri);
     client.setOptions(
         ClientOptions.builder()
@@ -163,6 +164,7 @@ public final class RedisAccess implements AutoCloseable {
   private <T extends StatefulConnection<?, ?>> T open(Supplier<T> connect) {
     try {
       T opened = connect.get();
+      opened.setTimeout(timeout);
       if (opened instanceof RedisChannelHandler<?, ?> connection) {
         connections.add(connection);
       }
@@ -172,7 +174,12 @@ public final class RedisAccess implements AutoCloseable {
       while (cause.getCause() != null) {
         cause = cause.getCause();
       }
-      throw new QueueUnavailable("Redis at " + address() + ": " + cause.getMessage(), e);
+      throw new QueueUnavailable(
+          "Redis at "
+              + address()
+              + ": "
+              + Objects.requireNonNullElse(cause.getMessage(), cause.toString()),
+          e);
     }
   }
 

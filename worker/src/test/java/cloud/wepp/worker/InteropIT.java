@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 
 /** Unmodified rq clients and workers, in Python, beside a real worker process: interop/run. */
 class InteropIT {
-  private static final long LIMIT_MINUTES = 25;
+  private static final long LIMIT_MINUTES = 40;
 
   /** How interop/run says that it has no Python to run with. */
   private static final int SKIPPED = 77;

@@ -30,7 +30,7 @@ final class Fleet implements AutoCloseable {
   private static final Path JAR = Path.of("target/worker.jar").toAbsolutePath();
   private static final List<String> DIVIDED_BY_20 =
       List.of(
-          "redis.timeout=250ms",
+          "redis.timeout=500ms",
           "timing.heartbeat=250ms",
           "timing.lease=1s",
           "timing.wip=4500ms",
@@ -107,12 +107,14 @@ final class Fleet implements AutoCloseable {
     settings.forEach(setting -> command.addAll(List.of("--set", setting)));
     Process process = new ProcessBuilder(command).start();
     BufferedReader log = process.errorReader();
+    List<String> said = new ArrayList<>();
     String line = log.readLine();
     while (line != null && !line.contains("slots serve")) {
+      said.add(line);
       line = log.readLine();
     }
-    assertThat(line).as("the line that tells of the start").isNotNull();
-    Thread.ofPlatform().daemon().start(() -> log.lines().forEach(said -> {}));
+    assertThat(line).as("the line that tells of the start, after %s", said).isNotNull();
+    Thread.ofPlatform().daemon().start(() -> log.lines().forEach(later -> {}));
     return process;
   }
 
