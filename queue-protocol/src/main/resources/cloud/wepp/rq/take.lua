@@ -31,12 +31,19 @@ local function take(prefix, worker, now, now_ms)
         and #redis.call('ZRANGE', prefix .. ':executions:' .. id, 0, 0) == 0
   end
 
-  -- Returns the job as it was before it was claimed.
+  -- Returns the job as it was before it was claimed, without its empty fields: they mean the same as absent ones.
   local function claimed(id)
     local job = job_key(id)
     local fields = redis.call('HGETALL', job)
-    local field = {}
-    for i = 1, #fields, 2 do field[fields[i]] = fields[i + 1] end
+    local field, before, n = {}, {}, 0
+    for i = 1, #fields, 2 do
+      local name, value = fields[i], fields[i + 1]
+      field[name] = value
+      if value ~= '' then
+        before[n + 1], before[n + 2] = name, value
+        n = n + 2
+      end
+    end
     redis.call('LREM', waiting .. ':intermediate', '1', id)
     if not field.data then return nil end
     local origin, status = field.origin or '', field.status or ''
@@ -47,27 +54,21 @@ local function take(prefix, worker, now, now_ms)
       return nil
     end
 
-    local wip_end, index_end, index_ttl = whole(now + wip), whole(now + wip + 60), whole(wip + 60)
     redis.call('HSET', job, 'status', 'started', 'started_at', iso, 'last_heartbeat', iso,
       'worker_name', worker, 'ended_at', '', 'claim', claim)
     redis.call('PERSIST', job)
-    local record = prefix .. ':execution:' .. id .. ':' .. execution
-    redis.call('HSET', record, 'id', execution, 'created_at', epoch, 'last_heartbeat', epoch,
-      'job_id', id, 'worker_name', worker)
-    redis.call('EXPIRE', record, whole(wip + 120))
-    local index = prefix .. ':executions:' .. id
-    redis.call('ZADD', index, index_end, execution)
-    redis.call('EXPIRE', index, index_ttl)
-    redis.call('ZADD', prefix .. ':wip:' .. origin, wip_end, id)
-    local executions = prefix .. ':worker:' .. worker .. ':executions'
-    redis.call('SADD', executions, id .. ':' .. execution)
-    redis.call('EXPIRE', executions, index_ttl)
+    -- Their times to live come with the first heartbeat; before it, whoever ends the claim deletes them.
+    redis.call('HSET', prefix .. ':execution:' .. id .. ':' .. execution, 'id', execution, 'created_at', epoch,
+      'last_heartbeat', epoch, 'job_id', id, 'worker_name', worker)
+    redis.call('ZADD', prefix .. ':executions:' .. id, whole(now + wip + 60), execution)
+    redis.call('ZADD', prefix .. ':wip:' .. origin, whole(now + wip), id)
+    redis.call('SADD', prefix .. ':worker:' .. worker .. ':executions', id .. ':' .. execution)
     redis.call('ZADD', KEYS[1], whole(now_ms + lease), id .. '|' .. claim)
     redis.call('XADD', KEYS[2], '*', 'event', 'started', 'job', id, 'queue', origin, 'claim', claim,
       'execution', execution, 'worker', worker, 'at', iso, 'description', field.description or '',
       'enqueued_at', field.enqueued_at or '')
-    fields[#fields + 1] = id
-    return fields
+    before[n + 1] = id
+    return before
   end
 
   if #ARGV > 25 then
