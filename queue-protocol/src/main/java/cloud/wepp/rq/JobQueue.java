@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -39,8 +40,7 @@ public final class JobQueue implements AutoCloseable {
   private final QueueTiming timing;
   private final InstantSource clock;
   private final StatefulRedisConnection<String, byte[]> connection;
-  private final Script take;
-  private final Script settle;
+  private final Script turn;
   private final Script recorded;
   private final Script heartbeat;
   private final Script meta;
@@ -51,8 +51,7 @@ public final class JobQueue implements AutoCloseable {
     this.timing = timing;
     this.clock = clock;
     connection = redis.connect();
-    take = new Script("take.lua", connection);
-    settle = new Script(connection, "limiter.lua", "jobs.lua", "settle.lua");
+    turn = new Script(connection, "limiter.lua", "jobs.lua", "settle.lua", "take.lua", "turn.lua");
     recorded = new Script(connection, "limiter.lua", "jobs.lua", "recorded.lua");
     heartbeat = new Script("heartbeat.lua", connection);
     meta = new Script("meta.lua", connection);
@@ -109,7 +108,7 @@ public final class JobQueue implements AutoCloseable {
    */
   public Optional<Claim> take(Request request) {
     return redis.reach(
-        "take from queue " + request.queue(), () -> claimed(request, sendTake(request).get()));
+        "take from queue " + request.queue(), () -> turn(request.worker(), request, null).next());
   }
 
   /** Ends a claim. May be repeated: the second time changes nothing and returns the same. */
@@ -119,7 +118,7 @@ public final class JobQueue implements AutoCloseable {
     }
     return redis.reach(
         "settle job " + claim.job().id(),
-        () -> settled(sendSettle(claim, settlement, ended).get()));
+        () -> turn(claim.worker(), null, new End(claim, settlement, ended, "")).settled());
   }
 
   /**
@@ -133,7 +132,9 @@ public final class JobQueue implements AutoCloseable {
         .orElseGet(() ->
             redis.reach(
                 "end the overdue claim of job " + claim.job().id(),
-                () -> settled(sendSettle(claim, settlement, ended, crashes).get())));
+                () ->
+                    turn(claim.worker(), null, new End(claim, settlement, ended, crashes))
+                        .settled()));
   }
 
   /**
@@ -143,66 +144,55 @@ public final class JobQueue implements AutoCloseable {
    */
   public record Turn(Settled settled, Optional<Claim> next) {}
 
-  /** Ends a claim, then takes the next job: two scripts, one round trip. May be repeated. */
+  /** Ends a claim, then the same worker takes the next job: one script. May be repeated. */
   public Turn settleAndTake(Claim claim, Settlement settlement, Ended ended, Request next) {
     if (settlement instanceof Settlement.Recorded) {
       return new Turn(settle(claim, settlement, ended), take(next));
     }
     return redis.reach(
         "settle job " + claim.job().id() + " and take the next",
-        () -> {
-          Supplier<byte[]> settling = sendSettle(claim, settlement, ended);
-          Supplier<@Nullable List<byte @Nullable []>> taking = sendTake(next);
-          return new Turn(settled(settling.get()), claimed(next, taking.get()));
-        });
+        () -> turn(claim.worker(), next, new End(claim, settlement, ended, "")));
   }
 
-  private Supplier<@Nullable List<byte @Nullable []>> sendTake(Request request) {
-    List<byte[]> arguments =
-        arguments(
-            keys.prefix,
-            request.queue(),
-            request.worker(),
-            request.claim(),
-            request.execution(),
-            Wire.iso(request.at()),
-            Wire.epoch(request.at()),
-            Long.toString(timing.lease().toMillis()),
-            Long.toString(timing.wip().toSeconds()),
-            Long.toString(timing.mostEvents()));
-    request.ids().forEach(id -> arguments.add(bytes(id)));
-    return take.send(
-        connection,
-        ScriptOutputType.MULTI,
-        new String[] {keys.queue(request.queue()), keys.leases(), keys.events()},
-        arguments.toArray(byte[][]::new));
-  }
+  /** How a claim is to end; {@code crashes} is empty but in {@link #reclaim}. */
+  private record End(Claim claim, Settlement settlement, Ended ended, String crashes) {}
 
-  private static Optional<Claim> claimed(
-      Request request, @Nullable List<byte @Nullable []> answer) {
-    if (answer == null || answer.isEmpty() || answer.getLast() == null) {
-      return Optional.empty();
+  private Turn turn(String worker, @Nullable Request request, @Nullable End end) {
+    List<byte[]> arguments = arguments(keys.prefix, worker);
+    arguments.addAll(request == null ? NO_TAKE : arguments(taking(request)));
+    arguments.addAll(end == null ? NO_END : arguments(settling(end)));
+    if (request != null) {
+      request.ids().forEach(id -> arguments.add(bytes(id)));
     }
-    Map<String, byte[]> fields = HashMap.newHashMap(answer.size() / 2);
-    for (int i = 0; i + 1 < answer.size(); i += 2) {
-      byte[] name = answer.get(i);
-      byte[] value = answer.get(i + 1);
-      if (name != null && value != null) {
-        fields.put(text(name), value);
-      }
-    }
-    JobRecord job = new JobRecord(text(answer.getLast()), fields);
-    String origin = job.origin().isEmpty() ? request.queue() : job.origin();
-    return Optional.of(
-        new Claim(
-            request.claim(), origin, request.execution(), request.worker(), request.at(), job));
+    List<byte[]> answer =
+        turn.call(
+            connection,
+            ScriptOutputType.MULTI,
+            new String[] {keys.leases(), keys.events()},
+            arguments.toArray(byte[][]::new));
+    return new Turn(settled(answer.getLast()), claimed(request, answer));
   }
 
-  private Supplier<byte[]> sendSettle(
-      Claim claim, Settlement settlement, Ended ended, String... crashes) {
+  private static final List<byte[]> NO_TAKE = Collections.nCopies(8, new byte[0]);
+  private static final List<byte[]> NO_END = Collections.nCopies(15, new byte[0]);
+
+  private String[] taking(Request request) {
+    return new String[] {
+      request.claim(),
+      request.queue(),
+      request.execution(),
+      Wire.iso(request.at()),
+      Wire.epoch(request.at()),
+      Long.toString(timing.lease().toMillis()),
+      Long.toString(timing.wip().toSeconds()),
+      Long.toString(timing.mostEvents())
+    };
+  }
+
+  private static String[] settling(End end) {
     record Writing(String kind, Duration ttl, String payload, Duration interval) {}
     Writing w =
-        switch (settlement) {
+        switch (end.settlement()) {
           case Settlement.Finish f ->
               new Writing("finish", f.ttl(), f.returnValue(), Duration.ZERO);
           case Settlement.Fail f -> new Writing("fail", f.ttl(), f.excString(), Duration.ZERO);
@@ -212,30 +202,42 @@ public final class JobQueue implements AutoCloseable {
           case Settlement.Leave l -> new Writing("leave", Duration.ZERO, "", Duration.ZERO);
           case Settlement.Recorded r -> throw new IllegalArgumentException("not by this script");
         };
-    List<byte[]> arguments =
-        arguments(
-            keys.prefix,
-            claim.job().id(),
-            claim.queue(),
-            claim.worker(),
-            claim.id(),
-            claim.execution(),
-            Wire.iso(ended.at()),
-            Wire.epoch(claim.startedAt()),
-            Wire.epoch(ended.at()),
-            w.kind(),
-            Long.toString(w.ttl().toSeconds()),
-            w.payload(),
-            Long.toString(w.interval().toSeconds()),
-            ended.function(),
-            ended.run(),
-            ended.detail());
-    arguments.addAll(arguments(crashes));
-    return settle.send(
-        connection,
-        ScriptOutputType.VALUE,
-        new String[] {keys.job(claim.job().id()), keys.leases(), keys.events()},
-        arguments.toArray(byte[][]::new));
+    Claim claim = end.claim();
+    Ended ended = end.ended();
+    return new String[] {
+      w.kind(),
+      claim.job().id(),
+      claim.queue(),
+      claim.id(),
+      claim.execution(),
+      Wire.iso(ended.at()),
+      Wire.epoch(claim.startedAt()),
+      Wire.epoch(ended.at()),
+      Long.toString(w.ttl().toSeconds()),
+      w.payload(),
+      Long.toString(w.interval().toSeconds()),
+      ended.function(),
+      ended.run(),
+      ended.detail(),
+      end.crashes()
+    };
+  }
+
+  /** The job is in the answer before its last element. */
+  private static Optional<Claim> claimed(@Nullable Request request, List<byte[]> answer) {
+    int id = answer.size() - 2;
+    if (request == null || id < 0) {
+      return Optional.empty();
+    }
+    Map<String, byte[]> fields = HashMap.newHashMap(id / 2);
+    for (int i = 0; i + 1 < id; i += 2) {
+      fields.put(text(answer.get(i)), answer.get(i + 1));
+    }
+    JobRecord job = new JobRecord(text(answer.get(id)), fields);
+    String origin = job.origin().isEmpty() ? request.queue() : job.origin();
+    return Optional.of(
+        new Claim(
+            request.claim(), origin, request.execution(), request.worker(), request.at(), job));
   }
 
   private static Settled settled(byte[] answer) {

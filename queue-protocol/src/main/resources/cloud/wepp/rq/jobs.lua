@@ -1,5 +1,8 @@
 -- How jobs get into queues; comes after limiter.lua and before the text of the scripts that need it.
 
+-- A number is dear as an argument: Redis writes it with 17 digits.
+local function whole(number) return string.format('%d', number) end
+
 local function push_to(prefix, queue, id, front)
   redis.call('SADD', prefix .. ':queues', prefix .. ':queue:' .. queue)
   redis.call(front and 'LPUSH' or 'RPUSH', prefix .. ':queue:' .. queue, id)

@@ -1,17 +1,25 @@
 package cloud.wepp.worker.ledger;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.postgresql.PGConnection;
+import org.postgresql.copy.CopyManager;
 
 /**
  * One table, and how what is heard later is merged into it. All rows of a batch go in one
@@ -27,6 +35,8 @@ final class Table {
     /** The later time. */
     LATEST
   }
+
+  private static final String UNIQUE_VIOLATION = "23505";
 
   record Column(String name, String type, Merge merge) {}
 
@@ -53,10 +63,12 @@ final class Table {
   private final List<Column> columns;
   private final Map<String, Integer> positions = new HashMap<>();
   private final String insert;
+  private final @Nullable String copy; // for rows that are rarely there already
 
-  private Table(List<Column> columns, String insert) {
+  private Table(List<Column> columns, String insert, @Nullable String copy) {
     this.columns = columns;
     this.insert = insert;
+    this.copy = copy;
     for (Column column : columns) {
       positions.put(column.name(), positions.size());
     }
@@ -64,7 +76,11 @@ final class Table {
 
   /** Rows are written once and never changed. */
   static Table constant(String name, Column... columns) {
-    return new Table(List.of(columns), insert(name, List.of(columns)) + " on conflict do nothing");
+    List<Column> all = List.of(columns);
+    return new Table(
+        all,
+        insert(name, all) + " on conflict do nothing",
+        "copy rq_worker." + name + " (" + names(all) + ") from stdin");
   }
 
   /** Rows are merged; {@code last_ms} and {@code last_seq} tell which of two is newer. */
@@ -83,19 +99,23 @@ final class Table {
             .map(column -> column.name() + " = " + merge(column))
             .collect(Collectors.joining(", "));
     return new Table(
-        all, insert(name, all) + " on conflict (" + keys + ") do update set " + updates);
+        all, insert(name, all) + " on conflict (" + keys + ") do update set " + updates, null);
   }
 
   private static String insert(String name, List<Column> columns) {
     return "insert into rq_worker."
         + name
         + " as old ("
-        + columns.stream().map(Column::name).collect(Collectors.joining(", "))
+        + names(columns)
         + ") select * from unnest("
         + columns.stream()
             .map(column -> "?::" + column.type() + "[]")
             .collect(Collectors.joining(", "))
         + ")";
+  }
+
+  private static String names(List<Column> columns) {
+    return columns.stream().map(Column::name).collect(Collectors.joining(", "));
   }
 
   private static String merge(Column column) {
@@ -114,10 +134,11 @@ final class Table {
   }
 
   /**
-   * Rows by key. Ordered, so that two processes that write the same rows lock them in one order.
+   * Rows by key. Ordered, so that two processes that write the same rows lock them in one order: by
+   * key, or for constant rows as they were made.
    */
   final class Rows {
-    private final Map<String, Row> rows = new TreeMap<>();
+    private final Map<String, Row> rows = copy == null ? new TreeMap<>() : new LinkedHashMap<>();
 
     /** The row of this key, made when there is none. */
     Row row(String... key) {
@@ -125,7 +146,7 @@ final class Table {
     }
 
     void write(Connection connection) throws SQLException {
-      if (rows.isEmpty()) {
+      if (rows.isEmpty() || copy != null && copied(connection, copy)) {
         return;
       }
       try (PreparedStatement statement = connection.prepareStatement(insert)) {
@@ -134,6 +155,29 @@ final class Table {
           statement.setArray(i + 1, connection.createArrayOf(type, column(i, rows.values())));
         }
         statement.executeUpdate();
+      }
+    }
+
+    /**
+     * The cheapest way to write. Returns false if a row is there already; then nothing is written,
+     * neither here nor before in this transaction.
+     */
+    private boolean copied(Connection connection, String sql) throws SQLException {
+      StringBuilder lines = new StringBuilder(rows.size() * 400);
+      rows.values().forEach(row -> row.line(lines));
+      byte[] bytes = lines.toString().getBytes(UTF_8);
+      try {
+        CopyManager copy = connection.unwrap(PGConnection.class).getCopyAPI();
+        long _ = copy.copyIn(sql, new ByteArrayInputStream(bytes), 1 << 16);
+        return true;
+      } catch (SQLException e) {
+        connection.rollback(); // the pool does not know of what was done beneath it
+        if (UNIQUE_VIOLATION.equals(e.getSQLState())) {
+          return false;
+        }
+        throw e;
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
       }
     }
 
@@ -177,6 +221,34 @@ final class Table {
     void newest(long millis, long sequence) {
       values[position("last_ms")] = millis;
       values[position("last_seq")] = sequence;
+    }
+
+    /** Adds the row as a line of COPY's text format. */
+    private void line(StringBuilder lines) {
+      for (int i = 0; i < values.length; i++) {
+        if (i > 0) {
+          lines.append('\t');
+        }
+        switch (values[i]) {
+          case null -> lines.append("\\N");
+          case String text -> escape(text, lines);
+          case Object other -> lines.append(other);
+        }
+      }
+      lines.append('\n');
+    }
+
+    private static void escape(String text, StringBuilder lines) {
+      for (int i = 0; i < text.length(); i++) {
+        char c = text.charAt(i);
+        switch (c) {
+          case '\\' -> lines.append("\\\\");
+          case '\t' -> lines.append("\\t");
+          case '\n' -> lines.append("\\n");
+          case '\r' -> lines.append("\\r");
+          default -> lines.append(c);
+        }
+      }
     }
 
     private int position(String column) {
