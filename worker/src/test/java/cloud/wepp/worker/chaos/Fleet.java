@@ -70,7 +70,7 @@ final class Fleet implements AutoCloseable {
     return new JobQueue(
         access,
         "rq",
-        new JobQueue.QueueTiming(lease, Duration.ofSeconds(5), 1_000_000),
+        new JobQueue.QueueTiming(lease, Duration.ofSeconds(FAST ? 5 : 90), 1_000_000),
         InstantSource.system());
   }
 

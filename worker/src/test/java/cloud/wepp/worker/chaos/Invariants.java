@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 /** What holds after every drill, whoever died when. */
 final class Invariants {
@@ -46,6 +47,15 @@ final class Invariants {
         assertThat(System.nanoTime()).as("job " + job + " has no result").isLessThan(deadline);
         found = redis.ask("XREAD", "BLOCK", "5000", "STREAMS", "rq:results:" + job, "0");
       }
+    }
+  }
+
+  /** Returns when no claim is held: the last of what a dead worker left was taken over. */
+  void awaitNoClaim() {
+    long deadline = System.nanoTime() + LONGEST.toNanos();
+    while (!redis.ask("ZCARD", "rq:wepp:leases").equals("0")) {
+      assertThat(System.nanoTime()).as("claims that nobody ends").isLessThan(deadline);
+      LockSupport.parkNanos(20_000_000);
     }
   }
 

@@ -122,6 +122,7 @@ class KillChaosIT {
           beside = Fleet.worker(settings);
         }
         invariants.awaitResults(jobs);
+        invariants.awaitNoClaim();
       } finally {
         if (beside != null) {
           beside.close();

@@ -57,6 +57,7 @@ class OutageChaosIT {
 
   private void assertAllIsWell(List<String> jobs) throws Exception {
     invariants.awaitResults(jobs);
+    invariants.awaitNoClaim();
     for (AutoCloseable one : open.reversed()) {
       one.close();
     }
