@@ -367,6 +367,7 @@ public final class Worker implements AutoCloseable {
   @Override
   public void close() {
     drain();
+    tellMonitors();
     if (!join(config.timing().drain())) {
       LOG.info("The time to leave is over: ending running jobs.");
       running.leave(false);
@@ -395,6 +396,16 @@ public final class Worker implements AutoCloseable {
     weppcloud.close();
     jobs.close();
     redis.close();
+  }
+
+  /** Those who watch busy slots see that they will leave. */
+  private void tellMonitors() {
+    List<String> busy = running.all().stream().map(job -> job.claim().worker()).toList();
+    try {
+      jobs.leaving(busy);
+    } catch (QueueUnavailable e) {
+      LOG.debug("{}; nothing depends on it.", e.getMessage());
+    }
   }
 
   private boolean join(Duration longest) {
