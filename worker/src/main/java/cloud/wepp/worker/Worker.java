@@ -39,6 +39,7 @@ import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
@@ -71,6 +72,7 @@ public final class Worker implements AutoCloseable {
   private final Commands commands;
   private final List<Thread> slots = new ArrayList<>();
   private final CountDownLatch drain = new CountDownLatch(1);
+  private final AtomicBoolean signaled = new AtomicBoolean();
 
   /** Builds everything; takes no job before {@link #start}. */
   Worker(
@@ -344,11 +346,12 @@ public final class Worker implements AutoCloseable {
   }
 
   /**
-   * What a signal asks for: to leave, and the second time to leave at once, whatever runs. As rq's
-   * warm and cold shutdown, but a job that was cut off is not left lying.
+   * What a signal asks for: to leave, and the second signal to leave at once, whatever runs. As
+   * rq's warm and cold shutdown, but a job that was cut off is not left lying. A drain that was
+   * asked for otherwise counts for nothing here: in Kubernetes TERM follows it.
    */
   void leave() {
-    if (drain.getCount() > 0) {
+    if (signaled.compareAndSet(false, true)) {
       LOG.info(
           "Asked to leave: no new jobs; running ones have {} s. The next signal ends them at once.",
           config.timing().drain().toSeconds());

@@ -209,6 +209,29 @@ class WorkerIT {
     listener.awaitRecorded(job, "finished");
   }
 
+  /** TERM lets the job run on, also after a drain; a second one ends it. */
+  @Test
+  void theSecondSignalEndsWhatRuns() throws Exception {
+    JobHandler endless =
+        (call, context) -> {
+          context.pause(Duration.ofHours(1));
+          return new JobOutcome.Succeeded(PyValue.None.NONE);
+        };
+    Worker worker = worker(Map.of("test.endless", endless), "timing.heartbeat=100ms");
+    String job = enqueue("test.endless");
+    listener.await(RecordingListener.Started.class, 1, told -> told.job().equals(job));
+    assertThat(client.shutdown(redis.ask("HGET", "rq:job:" + job, "worker_name"))).hasSize(1);
+    worker.awaitDrain();
+    worker.leave();
+    int beats = (int) listener.count(RecordingListener.Beat.class);
+    listener.await(RecordingListener.Beat.class, beats + 3, told -> true);
+    assertThat(field(job, "status")).isEqualTo("started");
+    worker.leave();
+    assertThat(listener.awaitEnd(job))
+        .isEqualTo(new Settlement.Recorded(new Settlement.GiveBack()));
+    assertThat(field(job, "status")).isEqualTo("queued");
+  }
+
   @Test
   void givesARunningJobBackWhenItMustLeave() throws Exception {
     JobHandler endless =
