@@ -149,12 +149,6 @@ DOCUMENTED = [
         ],
     ),
     *documented(
-        why="rq 1.x forgets a child there when another of its parents is not kept",
-        when=OLD,
-        scenario="several_parents",
-        differences=[("rq:job:a:dependents", "*", "*", ABSENT)],
-    ),
-    *documented(
         why="rq 1.x forgets the entry of a job that was in another queue than its own",
         when=OLD,
         scenario="in_the_wrong_queue",
@@ -647,8 +641,8 @@ def chain(side):
 def several_parents(side):
     side.busy()
     side.enqueue("a", NOOP)
-    side.enqueue("b", NOOP, queue=side.other, result_ttl=0)
-    side.enqueue("c", NOOP, depends_on=["a", "b"])
+    side.enqueue("b", NOOP, result_ttl=0)
+    side.enqueue("c", NOOP, depends_on=["a", "b"], queue=side.other)
     side.free()
     side.ended(a="finished", b=None, c="finished")
 
@@ -1008,7 +1002,7 @@ def unique(side):
 
 def left(side, id, **options):
     """A job whose worker was last heard of so long ago that nobody believes in it any more."""
-    side.busy()
+    side.suspended()
     job = side.enqueue(id, NOOP, **options)
     side.default.remove(id)
     started = "2026-11-24T08:05:00.000001Z"
@@ -1173,7 +1167,8 @@ def test_after_the_end_of_the_worker(theirs, ours, new_run):
         send_shutdown_command(side.redis, name)
         side.until("it was asked to", lambda: side.redis.hexists(f"rq:worker:{name}", "shutdown_requested_date"))
         run.go()
-        side.until("the worker is gone", lambda: not side.workers() and not side.redis.keys("rq:scheduler*"))
+        side.until("the worker is gone", lambda: side.redis.hexists(f"rq:worker:{name}", "death"))
+        side.until("nothing names it", lambda: not side.redis.keys("rq:workers*") + side.redis.keys("rq:scheduler*"))
         found.append(side.snapshot())
     left, _ = differences(*found, DOCUMENTED, "end")
     assert not left, "\n".join(["", *left])
