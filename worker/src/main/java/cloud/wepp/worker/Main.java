@@ -412,7 +412,7 @@ public final class Main {
       WorkerConfig config = configured.read();
       try (RedisAccess redis = Worker.redis(config);
           Inventory inventory = new Inventory(redis, config.redis().keyPrefix())) {
-        Info info = new Info(inventory.read(queues), redis.address(), config.ledger().maxEvents());
+        Info info = new Info(inventory.read(queues), redis.address(), config.ledger());
         if (json) {
           info.printJson(System.out);
         } else {
