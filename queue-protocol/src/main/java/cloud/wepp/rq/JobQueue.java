@@ -52,7 +52,15 @@ public final class JobQueue implements AutoCloseable {
     this.timing = timing;
     this.clock = clock;
     connection = redis.connect();
-    turn = new Script(connection, "limiter.lua", "jobs.lua", "settle.lua", "take.lua", "turn.lua");
+    turn =
+        new Script(
+            connection,
+            "limiter.lua",
+            "jobs.lua",
+            "settle.lua",
+            "payload.lua",
+            "take.lua",
+            "turn.lua");
     recorded = new Script(connection, "limiter.lua", "jobs.lua", "recorded.lua");
     heartbeat = new Script("heartbeat.lua", connection);
     meta = new Script("meta.lua", connection);

@@ -4,9 +4,8 @@
 --       4 now, ISO
 -- Returns {events that wait, ms since the first of them was written, events that were dropped}.
 local group, most, full, iso = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local time = redis.call('TIME')
-local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local waiting = redis.call('XLEN', KEYS[1])
+if waiting == 0 then return {0, 0, 0} end
 
 -- Somebody carries the events to Postgres, or holds some that are to go there.
 local function carried()
@@ -41,12 +40,15 @@ local function drop(count)
 end
 
 local dropped = 0
-if waiting > 0 and full == 'off' and not carried() then
+if full == 'off' and not carried() then
   redis.call('XTRIM', KEYS[1], 'MAXLEN', 0)
 elseif waiting > most and full ~= 'stop' then
   dropped = drop(waiting - most + math.floor(most / 100)) -- some more, so that one event tells of many
 end
 
 local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-local age = oldest and math.max(0, now_ms - tonumber(oldest[1]:match('^%d+'))) or 0
+if not oldest then return {0, 0, dropped} end
+local time = redis.call('TIME')
+local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local age = math.max(0, now_ms - tonumber(oldest[1]:match('^%d+')))
 return {redis.call('XLEN', KEYS[1]), age, dropped}

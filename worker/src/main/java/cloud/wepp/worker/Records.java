@@ -20,7 +20,7 @@ final class Records implements AutoCloseable {
   /** The group of all readers that carry events to Postgres. */
   static final String GROUP = "ledger";
 
-  private static final Duration LOOKS = Duration.ofSeconds(2);
+  private static final Duration LOOKS = Duration.ofSeconds(5);
 
   private final @Nullable LedgerStore history; // with ledger, or both null
   private final @Nullable Ledger ledger;

@@ -27,7 +27,7 @@ public interface JobListener {
   default void recorded(List<Event> events) {}
 
   /**
-   * How many events wait for Postgres; told every other second.
+   * How many events wait for Postgres; told every 5 s.
    *
    * @param oldest how long the first of them has waited
    */
