@@ -9,7 +9,8 @@ import java.util.UUID;
  * @param source the Redis data set that the event comes from; its ids are unique within it
  * @param millis first part of the stream id: Redis time in ms
  * @param sequence second part of the stream id
- * @param fields as they were written; which ones there are depends on the event
+ * @param fields as they were written; which ones there are depends on the event. {@code payload},
+ *     what a lost job can be made from again, is base64
  */
 public record Event(UUID source, long millis, long sequence, Map<String, String> fields) {
 

@@ -20,6 +20,7 @@ import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.models.stream.ClaimedMessages;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,6 +37,9 @@ import org.jspecify.annotations.Nullable;
 public final class EventStream implements AutoCloseable {
   /** The longest wait of one read. */
   public static final Duration LONGEST_WAIT = Duration.ofSeconds(5);
+
+  /** The one field that is not text; {@link Event} has it as base64. */
+  private static final String PAYLOAD = "payload";
 
   private static final Duration SILENT = Duration.ofHours(1);
 
@@ -168,7 +172,10 @@ public final class EventStream implements AutoCloseable {
         continue; // Redis 6.2 answers so for an entry that was deleted while it was held
       }
       Map<String, String> fields = HashMap.newHashMap(body.size());
-      body.forEach((name, value) -> fields.put(name, text(value)));
+      body.forEach((name, value) ->
+          fields.put(
+              name,
+              name.equals(PAYLOAD) ? Base64.getEncoder().encodeToString(value) : text(value)));
       String id = message.getId();
       int dash = id.indexOf('-');
       found.add(

@@ -80,8 +80,9 @@ public final class Inventory implements AutoCloseable {
    * State changes that wait for Postgres.
    *
    * @param oldest when the first of them was written; null when none waits
+   * @param dropped so far, because too many waited
    */
-  public record Events(long waiting, @Nullable Instant oldest) {}
+  public record Events(long waiting, @Nullable Instant oldest, long dropped) {}
 
   /**
    * How many jobs of a queue are where, as rq counts them: entries that are past their time do not
@@ -143,6 +144,7 @@ public final class Inventory implements AutoCloseable {
     RedisFuture<Long> waiting = async.xlen(keys.events());
     RedisFuture<List<StreamMessage<String, byte[]>>> oldest =
         async.xrange(keys.events(), Range.unbounded(), Limit.from(1));
+    RedisFuture<byte[]> dropped = async.get(keys.dropped());
     RedisFuture<Set<byte[]>> queueKeys = async.smembers(keys.queues());
     RedisFuture<Set<byte[]>> workerKeys = async.smembers(keys.workers());
 
@@ -162,7 +164,7 @@ public final class Inventory implements AutoCloseable {
         suspension(answer(suspended)),
         names(answer(paused), "").collect(Collectors.toCollection(TreeSet::new)),
         new Leases(Math.max(0, answer(leases) - answer(overdue)), answer(overdue)),
-        new Events(answer(waiting), oldest(answer(oldest))),
+        new Events(answer(waiting), oldest(answer(oldest)), count(answer(dropped))),
         queues.stream().map(Supplier::get).toList(),
         workers(workers, only));
   }
@@ -182,6 +184,10 @@ public final class Inventory implements AutoCloseable {
     }
     String id = first.getFirst().getId();
     return Instant.ofEpochMilli(Long.parseLong(id, 0, id.indexOf('-'), 10));
+  }
+
+  private static long count(byte @Nullable [] number) {
+    return number == null ? 0 : Long.parseLong(text(number));
   }
 
   /** What follows the prefix in those keys that have it. */

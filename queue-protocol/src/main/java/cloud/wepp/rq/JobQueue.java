@@ -15,6 +15,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -51,7 +52,15 @@ public final class JobQueue implements AutoCloseable {
     this.timing = timing;
     this.clock = clock;
     connection = redis.connect();
-    turn = new Script(connection, "limiter.lua", "jobs.lua", "settle.lua", "take.lua", "turn.lua");
+    turn =
+        new Script(
+            connection,
+            "limiter.lua",
+            "jobs.lua",
+            "settle.lua",
+            "payload.lua",
+            "take.lua",
+            "turn.lua");
     recorded = new Script(connection, "limiter.lua", "jobs.lua", "recorded.lua");
     heartbeat = new Script("heartbeat.lua", connection);
     meta = new Script("meta.lua", connection);
@@ -96,7 +105,8 @@ public final class JobQueue implements AutoCloseable {
 
   /** A new wish of a worker to take one of these jobs, or the head when none is named. */
   public Request request(String queue, String worker, List<String> ids) {
-    return new Request(queue, worker, ids, newId(), newId(), clock.instant());
+    Instant at = clock.instant();
+    return new Request(queue, worker, ids, timedId(at), newId(), at);
   }
 
   /**
@@ -648,6 +658,17 @@ public final class JobQueue implements AutoCloseable {
                   async.rpush(keys.queue(queue), bytes(id))));
           return id;
         });
+  }
+
+  /**
+   * 32 hex digits; the first 12 are the time in ms, the rest is random, as in a UUID of version 7.
+   * The history is kept by the month in them.
+   */
+  private static String timedId(Instant at) {
+    UUID random = UUID.randomUUID();
+    long first = at.toEpochMilli() << 16 | 0x7000 | random.getMostSignificantBits() & 0xfff;
+    HexFormat hex = HexFormat.of();
+    return hex.toHexDigits(first) + hex.toHexDigits(random.getLeastSignificantBits());
   }
 
   private static String newId() {

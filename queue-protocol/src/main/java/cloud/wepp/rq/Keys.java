@@ -146,6 +146,11 @@ final class Keys {
     return prefix + ":wepp:events";
   }
 
+  /** Our own string: how many events were dropped because too many waited. */
+  String dropped() {
+    return prefix + ":wepp:dropped";
+  }
+
   /** Our own set: what is paused, as {@code queue NAME} and so on. */
   String paused() {
     return prefix + ":wepp:paused";

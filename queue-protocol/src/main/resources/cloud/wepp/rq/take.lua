@@ -1,5 +1,5 @@
 -- Claims one job: the first of the given ids that is still in the queue, or the head when none is given.
--- Comes before turn.lua, which says what the arguments are. Returns nil (nothing taken) or {field, value, ..., id}.
+-- Comes after payload.lua and before turn.lua, which says what the arguments are. Returns nil (nothing taken) or {field, value, ..., id}.
 local function take(prefix, worker, now, now_ms)
   local claim, queue, execution, iso, epoch = unpack(ARGV, 3, 7)
   local lease, wip, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
@@ -8,7 +8,8 @@ local function take(prefix, worker, now, now_ms)
   local function job_key(id) return prefix .. ':job:' .. id end
 
   if redis.call('EXISTS', prefix .. ':suspended') == 1 then return nil end
-  if redis.call('XLEN', KEYS[2]) >= most then return nil end
+  local unwritten = redis.call('XLEN', KEYS[2])
+  if unwritten >= most then return nil end
 
   -- Asked again after a lost answer: the job is ours already.
   local function ours(id)
@@ -66,7 +67,7 @@ local function take(prefix, worker, now, now_ms)
     redis.call('ZADD', KEYS[1], whole(now_ms + lease), id .. '|' .. claim)
     redis.call('XADD', KEYS[2], '*', 'event', 'started', 'job', id, 'queue', origin, 'claim', claim,
       'execution', execution, 'worker', worker, 'at', iso, 'description', field.description or '',
-      'enqueued_at', field.enqueued_at or '')
+      'enqueued_at', field.enqueued_at or '', 'payload', payload(before, unwritten))
     before[n + 1] = id
     return before
   end

@@ -88,7 +88,7 @@ class InventoryIT {
     assertThat(seen.suspension()).isEqualTo(new Inventory.Suspension(false, null));
     assertThat(seen.paused()).isEmpty();
     assertThat(seen.leases()).isEqualTo(new Inventory.Leases(0, 0));
-    assertThat(seen.events()).isEqualTo(new Inventory.Events(0, null));
+    assertThat(seen.events()).isEqualTo(new Inventory.Events(0, null, 0));
     assertThat(read("unknown").queues())
         .containsExactly(new QueueSeen("unknown", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
   }

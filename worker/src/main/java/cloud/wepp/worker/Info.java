@@ -3,6 +3,7 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Inventory;
 import cloud.wepp.rq.Inventory.QueueSeen;
 import cloud.wepp.rq.Inventory.WorkerSeen;
+import cloud.wepp.worker.config.WorkerConfig;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.time.Instant;
@@ -30,7 +31,9 @@ final class Info {
         leases.held            claims of this kind of worker that are kept
         leases.overdue         claims that are not: the worker is gone
         events.waiting         state changes that Postgres does not have yet
-        events.max             this many, and this kind of worker takes nothing
+        events.max             this many, and this kind of worker takes nothing, or
+                               the oldest are dropped (ledger.full)
+        events.dropped         so far
         events.oldest_seconds  how long the first of them has waited
         queues[]               those of rq:queues, or those asked for:
           name, paused, waiting, started, finished, failed, deferred, scheduled,
@@ -49,16 +52,16 @@ final class Info {
 
   private final Inventory.Seen seen;
   private final String redis;
-  private final long mostEvents;
+  private final WorkerConfig.Ledger ledger;
 
   /**
    * @param redis where it was seen
-   * @param mostEvents that may wait for Postgres before no job is taken
+   * @param ledger how many events may wait for Postgres
    */
-  Info(Inventory.Seen seen, String redis, long mostEvents) {
+  Info(Inventory.Seen seen, String redis, WorkerConfig.Ledger ledger) {
     this.seen = seen;
     this.redis = redis;
-    this.mostEvents = mostEvents;
+    this.ledger = ledger;
   }
 
   private boolean paused(QueueSeen queue) {
@@ -66,7 +69,7 @@ final class Info {
   }
 
   private boolean full() {
-    return seen.events().waiting() >= mostEvents;
+    return seen.events().waiting() >= ledger.stopAt();
   }
 
   void print(PrintStream out) {
@@ -95,7 +98,10 @@ final class Info {
     if (full()) {
       out.printf(
           "These are ledger.max-events (%d) or more: no job is taken until Postgres has some.%n",
-          mostEvents);
+          ledger.maxEvents());
+    }
+    if (seen.events().dropped() > 0) {
+      out.printf("Dropped so far, because too many waited: %d.%n", seen.events().dropped());
     }
   }
 
@@ -257,7 +263,8 @@ final class Info {
     all.put("leases", seen.leases());
     Map<String, @Nullable Object> events = new LinkedHashMap<>();
     events.put("waiting", seen.events().waiting());
-    events.put("max", mostEvents);
+    events.put("max", ledger.maxEvents());
+    events.put("dropped", seen.events().dropped());
     events.put("oldest_seconds", secondsSince(seen.events().oldest()));
     all.put("events", events);
     all.put("queues", seen.queues().stream().map(this::json).toList());

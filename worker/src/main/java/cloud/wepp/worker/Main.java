@@ -4,6 +4,7 @@ import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Inventory;
 import cloud.wepp.rq.JobActions;
 import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.LostJobs;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.StuckJobs;
@@ -15,6 +16,7 @@ import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.ledger.History;
 import cloud.wepp.worker.ledger.LedgerStore;
 import cloud.wepp.worker.ledger.LedgerUnavailable;
+import cloud.wepp.worker.ledger.OpenJobs;
 import cloud.wepp.worker.python.PythonUnavailable;
 import java.io.PrintWriter;
 import java.math.BigInteger;
@@ -60,6 +62,7 @@ import picocli.CommandLine.Spec;
       Main.Examine.class,
       Main.Show.class,
       Main.Deferred.class,
+      Main.Reconciled.class,
       Main.Drain.class,
       Main.Pause.class,
       Main.Resume.class,
@@ -412,7 +415,7 @@ public final class Main {
       WorkerConfig config = configured.read();
       try (RedisAccess redis = Worker.redis(config);
           Inventory inventory = new Inventory(redis, config.redis().keyPrefix())) {
-        Info info = new Info(inventory.read(queues), redis.address(), config.ledger().maxEvents());
+        Info info = new Info(inventory.read(queues), redis.address(), config.ledger());
         if (json) {
           info.printJson(System.out);
         } else {
@@ -447,6 +450,62 @@ public final class Main {
         }
       }
       System.out.printf("%d deferred jobs are stuck.%n", count);
+      return 0;
+    }
+  }
+
+  @Command(
+      name = "reconcile",
+      mixinStandardHelpOptions = true,
+      description =
+          "Lists jobs that had not ended and that Redis has lost, and jobs of Redis that the"
+              + " history does not know. Changes nothing unless it is told to.",
+      footer =
+          "%nWait until the workers are calm after an outage (timing.lease). A job that rq's own"
+              + " workers ended, or somebody deleted, is no loss, but the history may call it"
+              + " queued: look at the list before you requeue.")
+  static final class Reconciled implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Option(names = "--requeue", description = "puts the lost jobs back into their queues")
+    private boolean requeue;
+
+    @Option(names = "--fill", description = "tells the history of the jobs that it does not know")
+    private boolean fill;
+
+    @Option(names = "--dry-run", description = "change nothing; so it is without the options above")
+    private boolean dry;
+
+    @Option(
+        names = "--queue",
+        paramLabel = "Q",
+        description = "only this queue; may be repeated; default: all")
+    private List<String> queues = new ArrayList<>();
+
+    @Option(
+        names = "--days",
+        defaultValue = "30",
+        description = "only lost jobs that started in so many last days; default: ${DEFAULT-VALUE}")
+    private int days;
+
+    @Override
+    public Integer call() throws Exception {
+      WorkerConfig config = configured.read();
+      String prefix = config.redis().keyPrefix();
+      boolean both = requeue == fill;
+      try (RedisAccess redis = Worker.redis(config);
+          JobActions actions = new JobActions(redis, prefix, InstantSource.system());
+          LostJobs lost = new LostJobs(redis, prefix, InstantSource.system());
+          LedgerStore store = Worker.history(config)) {
+        OpenJobs history = new OpenJobs(store, config.timing().lease());
+        Reconcile all = new Reconcile(actions, lost, history, System.out, dry || !requeue && !fill);
+        if (requeue || both) {
+          all.requeue(queues, days);
+        }
+        if (fill || both) {
+          all.fill(queues);
+        }
+      }
       return 0;
     }
   }

@@ -1,8 +1,6 @@
 package cloud.wepp.worker;
 
 import cloud.wepp.rq.Commands;
-import cloud.wepp.rq.Event;
-import cloud.wepp.rq.EventStream;
 import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.Janitor;
 import cloud.wepp.rq.JobQueue;
@@ -15,9 +13,9 @@ import cloud.wepp.worker.config.Secret;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobListener;
-import cloud.wepp.worker.ledger.Ledger;
 import cloud.wepp.worker.ledger.LedgerStore;
 import cloud.wepp.worker.ledger.LedgerUnavailable;
+import cloud.wepp.worker.ledger.Months;
 import cloud.wepp.worker.ledger.PostgresAccess;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
@@ -60,8 +58,7 @@ public final class Worker implements AutoCloseable {
   private final RedisAccess redis;
   private final JobQueue jobs;
   private final WeppcloudRedis weppcloud;
-  private final LedgerStore history;
-  private final Ledger ledger;
+  private final Records records;
   private final ProcessRunner processes;
   private final Webhooks webhooks;
   private final @Nullable PythonHandler python;
@@ -89,28 +86,7 @@ public final class Worker implements AutoCloseable {
     registration = registration(config);
     redis = redis(config);
     jobs = untilReachable(config.redis().startWait(), () -> queue(config, redis, clock));
-    history = history(config);
-    untilReachable(
-        config.postgres().startWait(),
-        () -> {
-          history.migrate();
-          return history;
-        });
-    ledger =
-        new Ledger(
-            new EventStream(
-                redis, config.redis().keyPrefix(), "ledger", registration.workers().getFirst()),
-            history,
-            Ledger.Timing.usual(config.ledger().takeover()),
-            new Ledger.Listener() {
-              @Override
-              public void kept(List<Event> events) {
-                listeners.forEach(listener -> listener.recorded(events));
-              }
-
-              @Override
-              public void stalled(String why) {} // the ledger has logged it
-            });
+    records = new Records(config, redis, registration.workers().getFirst(), listeners, clock);
     weppcloud =
         new WeppcloudRedis(redis, config.redis().statusDatabase(), config.redis().prepDatabase());
     processes = ProcessRunner.start();
@@ -173,7 +149,7 @@ public final class Worker implements AutoCloseable {
   /** Makes the slots known to rq and starts taking jobs. */
   void start() {
     jobs.register(registration.workers(), registration.queues(), registration.info());
-    ledger.start();
+    records.start();
     heartbeat.start(config.timing().heartbeat());
     housekeeping.start(config.timing());
     intake.start();
@@ -285,7 +261,7 @@ public final class Worker implements AutoCloseable {
     return new JobQueue(
         redis,
         config.redis().keyPrefix(),
-        new JobQueue.QueueTiming(timing.lease(), timing.wip(), config.ledger().maxEvents()),
+        new JobQueue.QueueTiming(timing.lease(), timing.wip(), config.ledger().stopAt()),
         clock);
   }
 
@@ -309,11 +285,12 @@ public final class Worker implements AutoCloseable {
     WorkerConfig.Postgres to = config.postgres();
     return new LedgerStore(
         new PostgresAccess(
-            to.url(), to.user().orElse(null), to.password().map(Secret::reveal).orElse(null)));
+            to.url(), to.user().orElse(null), to.password().map(Secret::reveal).orElse(null)),
+        new Months.Retention(config.ledger().retention(), config.ledger().eventRetention()));
   }
 
   /** Tries again for a while: at a start of everything the servers may be the last to be up. */
-  private static <T> T untilReachable(Duration longest, Supplier<T> open) {
+  static <T> T untilReachable(Duration longest, Supplier<T> open) {
     long since = 0; // the first failure
     while (true) {
       try {
@@ -394,8 +371,7 @@ public final class Worker implements AutoCloseable {
     }
     processes.close();
     webhooks.close();
-    ledger.close();
-    history.close();
+    records.close();
     weppcloud.close();
     jobs.close();
     redis.close();

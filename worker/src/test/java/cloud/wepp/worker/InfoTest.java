@@ -9,6 +9,7 @@ import cloud.wepp.rq.Inventory.QueueSeen;
 import cloud.wepp.rq.Inventory.Seen;
 import cloud.wepp.rq.Inventory.Suspension;
 import cloud.wepp.rq.Inventory.WorkerSeen;
+import cloud.wepp.worker.config.WorkerConfig;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.time.Duration;
@@ -30,7 +31,7 @@ class InfoTest {
           new Suspension(true, Duration.ofSeconds(90)),
           new TreeSet<>(List.of("queue default", "function " + "f".repeat(120))),
           new Leases(1, 2),
-          new Events(3, AT.minusSeconds(4)),
+          new Events(3, AT.minusSeconds(4), 7),
           List.of(
               new QueueSeen("default", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
               new QueueSeen(
@@ -61,9 +62,19 @@ class InfoTest {
                   null,
                   null)));
 
-  private static String printed(boolean json, long mostEvents) {
+  private static String printed(boolean json, int mostEvents) {
     ByteArrayOutputStream said = new ByteArrayOutputStream();
-    Info info = new Info(SEEN, "redis:6379/9", mostEvents);
+    Info info =
+        new Info(
+            SEEN,
+            "redis:6379/9",
+            new WorkerConfig.Ledger(
+                "write",
+                mostEvents,
+                "stop",
+                Duration.ofMinutes(1),
+                Duration.ofDays(730),
+                Duration.ofDays(90)));
     try (PrintStream out = new PrintStream(said, true, UTF_8)) {
       if (json) {
         info.printJson(out);
@@ -95,7 +106,8 @@ class InfoTest {
             "?, pid ?, for ?:",
             "Leases: 1 held, 2 overdue.",
             "Events that wait for Postgres: 3, the first for 4s.",
-            "These are ledger.max-events (3) or more: no job is taken until Postgres has some.");
+            "These are ledger.max-events (3) or more: no job is taken until Postgres has some.",
+            "Dropped so far, because too many waited: 7.");
   }
 
   @Test

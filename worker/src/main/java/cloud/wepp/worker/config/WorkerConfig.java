@@ -272,17 +272,54 @@ public record WorkerConfig(
 
   public record Ledger(
       @Setting(
+              value = "write",
+              is =
+                  "whether this worker carries events to Postgres (write), leaves that to others"
+                      + " and does without Postgres (emit), or nobody wants them (off)",
+              matches = "write|emit|off")
+          String mode,
+      @Setting(
               value = "1000000",
-              is = "events that may wait in Redis for Postgres before no new job is taken",
+              is = "events that may wait in Redis for Postgres; a warning comes at 80 %",
               min = 1)
           int maxEvents,
+      @Setting(
+              value = "stop",
+              is =
+                  "what happens when so many wait: no new job is taken (stop), or the oldest events"
+                      + " are dropped and counted (drop)",
+              matches = "stop|drop")
+          String full,
       @Setting(
               value = "60s",
               is =
                   "how long events that a worker has read may lie before another one, which takes"
                       + " it for dead, writes them",
               min = 100)
-          Duration takeover) {}
+          Duration takeover,
+      @Setting(
+              value = "730d",
+              is = "how long Postgres keeps jobs and their executions, the latter by whole months",
+              min = 86_400_000)
+          Duration retention,
+      @Setting(
+              value = "90d",
+              is =
+                  "how long it keeps the single events, by whole months, and with them what"
+                      + " `rq-worker reconcile` makes a lost job from",
+              min = 86_400_000)
+          Duration eventRetention) {
+
+    /** Whether this worker carries events to Postgres. */
+    public boolean writes() {
+      return mode.equals("write");
+    }
+
+    /** How many events may wait before no new job is taken. */
+    public long stopAt() {
+      return full.equals("stop") && !mode.equals("off") ? maxEvents : Long.MAX_VALUE;
+    }
+  }
 
   public record Wepp(
       @Setting(

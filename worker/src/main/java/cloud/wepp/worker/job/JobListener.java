@@ -26,6 +26,13 @@ public interface JobListener {
   /** These events are in Postgres now. */
   default void recorded(List<Event> events) {}
 
+  /**
+   * How many events wait for Postgres; told every 5 s.
+   *
+   * @param oldest how long the first of them has waited
+   */
+  default void backlog(long events, Duration oldest) {}
+
   /** How many jobs in a queue this worker cannot run, told when the number changes. */
   default void foreign(String queue, int count) {}
 }

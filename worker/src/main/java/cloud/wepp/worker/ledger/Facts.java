@@ -136,8 +136,8 @@ final class Facts {
       row.put(column, read.text(column));
     }
     row.put("enqueued_at", read.time("enqueued_at"));
-    row.put("started_at", read.starts() ? read.at : null);
-    row.put("ended_at", read.ends() && read.claim != null ? read.at : null);
+    row.put("started_at", read.starts() ? read.at : read.time("started_at"));
+    row.put("ended_at", read.ends() && read.claim != null ? read.at : read.time("ended_at"));
     String status = read.status();
     if (status != null) {
       row.put("status", status);

@@ -21,8 +21,11 @@ import org.slf4j.LoggerFactory;
 public final class Ledger implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Ledger.class);
   private static final int MOST = 2000;
+  private static final int LEAST = 50;
   private static final long FIRST_RETRY_MS = 100;
   private static final long LAST_RETRY_MS = 5000;
+  private static final Duration BETWEEN_TENDS = Duration.ofHours(6);
+  private static final Duration UNTIL_NEXT_TRY = Duration.ofMinutes(1);
 
   private final EventStream stream;
   private final LedgerStore store;
@@ -34,8 +37,10 @@ public final class Ledger implements AutoCloseable {
   private boolean closing; // guarded by lock
   private long deadline; // of the drain, System.nanoTime; guarded by lock
   private List<Event> held = List.of(); // read and not done; own thread, as those below
+  private int portion = MOST; // of what is held, written at once; less after a failure
   private boolean lingers; // the last batch was small, but there was one
   private long lookAgain; // for abandoned events, System.nanoTime
+  private long tendAt; // the store's months, System.nanoTime
   private long retry; // ms of the last pause after a failure; 0 when all is well
 
   /**
@@ -75,6 +80,7 @@ public final class Ledger implements AutoCloseable {
 
   public void start() {
     lookAgain = System.nanoTime();
+    tendAt = lookAgain;
     thread.start();
   }
 
@@ -103,19 +109,44 @@ public final class Ledger implements AutoCloseable {
 
   /** Carries one batch. Returns whether there may be more to do. */
   private boolean step() {
+    if (System.nanoTime() - tendAt >= 0 && !isClosing()) {
+      tend();
+    }
     if (held.isEmpty()) {
       held = next();
     }
     if (held.isEmpty()) {
       return !isClosing();
     }
-    store.write(held);
+    List<Event> part = held.subList(0, Math.min(portion, held.size()));
+    write(part);
     FaultPoint.LEDGER_COMMITTED.reached();
-    stream.done(held);
-    List<Event> kept = held;
-    held = List.of();
-    listener.kept(kept);
+    stream.done(part);
+    held = held.subList(part.size(), held.size());
+    listener.kept(part);
     return !isOver();
+  }
+
+  /** Events are more important: they are written even if this fails. */
+  private void tend() {
+    Duration wait = UNTIL_NEXT_TRY;
+    try {
+      wait = store.tend() ? Duration.ofSeconds(1) : BETWEEN_TENDS;
+    } catch (LedgerUnavailable e) {
+      LOG.info("The months of the history are not tended now: {}.", e.getMessage());
+    }
+    tendAt = System.nanoTime() + wait.toNanos();
+  }
+
+  /** The next portion is larger after a success, and smaller after a failure. */
+  private void write(List<Event> part) {
+    try {
+      store.write(part);
+      portion = Math.min(MOST, portion * 2);
+    } catch (LedgerUnavailable e) { // it may have been too much for a slow server
+      portion = Math.max(LEAST, portion / 2);
+      throw e;
+    }
   }
 
   private List<Event> next() {

@@ -5,10 +5,13 @@ import cloud.wepp.rq.FaultPoint;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import java.sql.Connection;
+import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
 import org.flywaydb.core.api.configuration.FluentConfiguration;
@@ -27,10 +30,14 @@ public final class LedgerStore implements AutoCloseable {
   private static final int CONNECTIONS = 3;
   private static final int LONGEST_TEXT = 200;
 
-  // Events leave Redis after the commit, so a commit must survive a crash of the server.
-  private static final String DURABLE =
-      "select set_config('synchronous_commit', 'on', false)"
-          + " where current_setting('synchronous_commit') = 'off'";
+  // Events leave Redis after the commit, so a commit must survive a crash of the server. And a lock
+  // that somebody holds, or a server that is too slow, must be told rather than waited for.
+  private static final String SESSION =
+      "select set_config('lock_timeout', '5s', false), set_config('statement_timeout', '20s',"
+          + " false), set_config('synchronous_commit',"
+          + " coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
+
+  private static final String READ_ONLY = "25006";
 
   private static final String PARK =
       "insert into rq_worker.event (source, stream_ms, stream_seq, event, job, fields)"
@@ -38,10 +45,17 @@ public final class LedgerStore implements AutoCloseable {
 
   private final PostgresAccess access;
   private final HikariDataSource pool;
+  private final Months months;
   private boolean migrated; // guarded by this
 
+  /** Keeps the past for the usual time. */
   public LedgerStore(PostgresAccess access) {
+    this(access, Months.Retention.USUAL);
+  }
+
+  public LedgerStore(PostgresAccess access, Months.Retention retention) {
     this.access = access;
+    this.months = new Months(retention);
     HikariConfig config = new HikariConfig();
     config.setPoolName("ledger");
     config.setJdbcUrl(access.url());
@@ -51,7 +65,7 @@ public final class LedgerStore implements AutoCloseable {
     config.setMinimumIdle(0);
     config.setAutoCommit(false);
     config.setConnectionTimeout(3000);
-    config.setConnectionInitSql(DURABLE);
+    config.setConnectionInitSql(SESSION);
     config.setInitializationFailTimeout(-1); // Postgres may start later
     config.addDataSourceProperty("ApplicationName", "rq-worker");
     config.addDataSourceProperty("connectTimeout", "5");
@@ -71,6 +85,7 @@ public final class LedgerStore implements AutoCloseable {
             .loggers("slf4j")
             .dataSource(access.url(), access.user(), access.password())
             .jdbcProperties(Map.of("ApplicationName", "rq-worker", "connectTimeout", "5"))
+            .ignoreMigrationPatterns("*:future") // of a later release that runs beside this one
             .defaultSchema("rq_worker")
             .locations("classpath:cloud/wepp/worker/ledger/migration");
     flyway
@@ -95,6 +110,33 @@ public final class LedgerStore implements AutoCloseable {
   }
 
   /**
+   * Makes room for the months to come and takes away what is old.
+   *
+   * @return whether there is more to take away
+   */
+  boolean tend() {
+    migrate();
+    Properties how = new Properties();
+    how.put("ApplicationName", "rq-worker");
+    how.put("connectTimeout", "5");
+    if (access.user() != null) {
+      how.put("user", access.user());
+    }
+    if (access.password() != null) {
+      how.put("password", access.password());
+    }
+    // Not the pool: a look through an old table may take long.
+    try (Connection connection = DriverManager.getConnection(access.url(), how);
+        Statement statement = connection.createStatement()) {
+      statement.execute("set lock_timeout = '5s'");
+      connection.setAutoCommit(false);
+      return months.tend(connection);
+    } catch (SQLException e) {
+      throw unavailable(e);
+    }
+  }
+
+  /**
    * Writes events, each of them once however often it is called. An event that Postgres refuses is
    * kept as text, and the others as usual.
    */
@@ -105,6 +147,10 @@ public final class LedgerStore implements AutoCloseable {
       connection.commit();
     } catch (SQLException e) {
       if (!isRefusal(e)) {
+        if (READ_ONLY.equals(e.getSQLState())) {
+          pool.getHikariPoolMXBean()
+              .softEvictConnections(); // another server may be the primary now
+        }
         throw unavailable(e);
       }
       if (events.size() == 1) {
@@ -176,7 +222,8 @@ public final class LedgerStore implements AutoCloseable {
   }
 
   private static String firstLine(Throwable e) {
-    return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+    String message = e.getMessage() == null ? e.toString() : e.getMessage();
+    return message.lines().findFirst().orElse("");
   }
 
   @Override

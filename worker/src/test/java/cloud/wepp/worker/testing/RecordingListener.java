@@ -28,6 +28,9 @@ public final class RecordingListener implements JobListener {
   /** A heartbeat, so long after its time. */
   public record Beat(Duration late) {}
 
+  /** So many events wait for Postgres. */
+  public record Backlog(long events, Duration oldest) {}
+
   /** So many jobs of a queue are for others. */
   public record Foreign(String queue, int count) {}
 
@@ -49,6 +52,11 @@ public final class RecordingListener implements JobListener {
   @Override
   public void foreign(String queue, int count) {
     tell(new Foreign(queue, count));
+  }
+
+  @Override
+  public void backlog(long events, Duration oldest) {
+    tell(new Backlog(events, oldest));
   }
 
   @Override

@@ -1,0 +1,99 @@
+package cloud.wepp.worker;
+
+import cloud.wepp.rq.Event;
+import cloud.wepp.rq.EventBacklog;
+import cloud.wepp.rq.EventStream;
+import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.worker.config.WorkerConfig;
+import cloud.wepp.worker.job.JobListener;
+import cloud.wepp.worker.ledger.Backlog;
+import cloud.wepp.worker.ledger.Ledger;
+import cloud.wepp.worker.ledger.LedgerStore;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/** What becomes of events: carried to Postgres, left to other workers, or thrown away. */
+final class Records implements AutoCloseable {
+  /** The group of all readers that carry events to Postgres. */
+  static final String GROUP = "ledger";
+
+  private static final Duration LOOKS = Duration.ofSeconds(5);
+
+  private final @Nullable LedgerStore history; // with ledger, or both null
+  private final @Nullable Ledger ledger;
+  private final Backlog backlog;
+
+  /**
+   * @param consumer unique per process
+   * @throws cloud.wepp.worker.ledger.LedgerUnavailable if Postgres is needed and cannot be reached
+   */
+  Records(
+      WorkerConfig config,
+      RedisAccess redis,
+      String consumer,
+      List<JobListener> listeners,
+      InstantSource clock) {
+    String prefix = config.redis().keyPrefix();
+    WorkerConfig.Ledger settings = config.ledger();
+    if (settings.writes()) {
+      LedgerStore store = Worker.history(config);
+      Worker.untilReachable(
+          config.postgres().startWait(),
+          () -> {
+            store.migrate();
+            return store;
+          });
+      history = store;
+      ledger =
+          new Ledger(
+              new EventStream(redis, prefix, GROUP, consumer),
+              store,
+              Ledger.Timing.usual(settings.takeover()),
+              new Ledger.Listener() {
+                @Override
+                public void kept(List<Event> events) {
+                  listeners.forEach(listener -> listener.recorded(events));
+                }
+
+                @Override
+                public void stalled(String why) {} // the ledger has logged it
+              });
+    } else {
+      history = null;
+      ledger = null;
+    }
+    String full = settings.mode().equals("off") ? "off" : settings.full();
+    backlog =
+        new Backlog(
+            new EventBacklog(
+                redis,
+                prefix,
+                GROUP,
+                new EventBacklog.Bound(
+                    settings.maxEvents(), EventBacklog.Full.valueOf(full.toUpperCase(Locale.ROOT))),
+                clock),
+            (events, oldest) -> listeners.forEach(listener -> listener.backlog(events, oldest)));
+  }
+
+  void start() {
+    if (ledger != null) {
+      ledger.start();
+    }
+    backlog.start(LOOKS);
+  }
+
+  /** Carries what it can within the ledger's last seconds. */
+  @Override
+  public void close() {
+    backlog.close();
+    if (ledger != null) {
+      ledger.close();
+    }
+    if (history != null) {
+      history.close();
+    }
+  }
+}
