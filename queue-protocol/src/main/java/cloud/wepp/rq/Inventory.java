@@ -311,8 +311,8 @@ public final class Inventory implements AutoCloseable {
         count(hash, "successful_job_count"),
         count(hash, "failed_job_count"),
         worked(hash),
-        read(() -> Instant.parse(field(hash, "last_heartbeat"))),
-        read(() -> Instant.parse(field(hash, "birth"))));
+        Wire.instant(field(hash, "last_heartbeat")).orElse(null),
+        Wire.instant(field(hash, "birth")).orElse(null));
   }
 
   private static long count(Map<String, byte[]> hash, String field) {

@@ -18,6 +18,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -144,6 +145,14 @@ public final class JobActions implements AutoCloseable {
     return registry == Registry.WIP
         ? members.stream().map(member -> EXECUTION.matcher(member).replaceFirst("")).toList()
         : members;
+  }
+
+  /** The ids in a queue and in all its registries; one may be in several. */
+  public List<String> anywhere(String queue) {
+    return Stream.concat(
+            queued(queue).stream(),
+            Stream.of(Registry.values()).flatMap(registry -> registered(registry, queue).stream()))
+        .toList();
   }
 
   /** The ids of jobs of any queue that wait for a concurrency limit of rq 3.0. */

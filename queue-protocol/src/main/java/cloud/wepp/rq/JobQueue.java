@@ -123,12 +123,7 @@ public final class JobQueue implements AutoCloseable {
 
   /** Ends a claim. May be repeated: the second time changes nothing and returns the same. */
   public Settled settle(Claim claim, Settlement settlement, Ended ended) {
-    if (settlement instanceof Settlement.Recorded(Settlement otherwise)) {
-      return record(claim, ended).orElseGet(() -> settle(claim, otherwise, ended));
-    }
-    return redis.reach(
-        "settle job " + claim.job().id(),
-        () -> turn(claim.worker(), null, new End(claim, settlement, ended, "")).settled());
+    return end(new End(claim, settlement, ended, ""));
   }
 
   /**
@@ -138,13 +133,17 @@ public final class JobQueue implements AutoCloseable {
    * @param crashes what the job's field {@code crashes} is to hold: JSON
    */
   public Settled reclaim(Claim claim, Settlement settlement, Ended ended, String crashes) {
-    return record(claim, ended)
-        .orElseGet(() ->
-            redis.reach(
-                "end the overdue claim of job " + claim.job().id(),
-                () ->
-                    turn(claim.worker(), null, new End(claim, settlement, ended, crashes))
-                        .settled()));
+    return end(new End(claim, new Settlement.Recorded(settlement), ended, crashes));
+  }
+
+  private Settled end(End end) {
+    Claim claim = end.claim();
+    if (end.settlement() instanceof Settlement.Recorded(Settlement otherwise)) {
+      return record(claim, end.ended())
+          .orElseGet(() -> end(new End(claim, otherwise, end.ended(), end.crashes())));
+    }
+    return redis.reach(
+        "settle job " + claim.job().id(), () -> turn(claim.worker(), null, end).settled());
   }
 
   /**

@@ -16,7 +16,7 @@ final class Fixture implements AutoCloseable {
   static final InstantSource CLOCK = InstantSource.system();
 
   private final RedisServer server = RedisServer.start();
-  private final RedisClient client = RedisClient.create(server.url());
+  final RedisClient client = RedisClient.create(server.url());
   private final StatefulRedisConnection<String, String> connection = client.connect();
   final RedisAccess access = new RedisAccess(server.url(), null, RedisAccess.USUAL_TIMEOUT);
   final RedisCommands<String, String> redis = connection.sync();

@@ -5,13 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Inventory.QueueSeen;
 import cloud.wepp.rq.Inventory.WorkerSeen;
-import cloud.wepp.rq.testing.RedisServer;
-import io.lettuce.core.RedisClient;
-import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.api.sync.RedisCommands;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -22,38 +18,23 @@ import org.junit.jupiter.api.Test;
 
 /** What a real Redis holds is seen, and is the same afterwards. */
 class InventoryIT {
-  private static RedisServer server;
-  private static RedisClient client;
-  private static StatefulRedisConnection<String, String> connection;
-  private static RedisAccess access;
+  private static Fixture fixture;
   private static JobQueue jobs;
   private static Inventory inventory;
   private static RedisCommands<String, String> redis;
 
   @BeforeAll
   static void start() {
-    server = RedisServer.start();
-    client = RedisClient.create(server.url());
-    connection = client.connect();
-    redis = connection.sync();
-    access = new RedisAccess(server.url(), null, RedisAccess.USUAL_TIMEOUT);
-    jobs =
-        new JobQueue(
-            access,
-            "rq",
-            new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 1000),
-            InstantSource.system());
-    inventory = new Inventory(access, "rq");
+    fixture = new Fixture();
+    redis = fixture.redis;
+    jobs = fixture.jobs;
+    inventory = new Inventory(fixture.access, "rq");
   }
 
   @AfterAll
   static void stop() {
     inventory.close();
-    jobs.close();
-    access.close();
-    connection.close();
-    client.shutdown();
-    server.close();
+    fixture.close();
   }
 
   @BeforeEach

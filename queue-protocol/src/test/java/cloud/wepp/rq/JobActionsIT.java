@@ -5,13 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import cloud.wepp.rq.JobActions.Answer;
 import cloud.wepp.rq.JobActions.Deed;
 import cloud.wepp.rq.JobActions.Registry;
-import cloud.wepp.rq.testing.RedisServer;
 import io.lettuce.core.Range;
-import io.lettuce.core.RedisClient;
-import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.api.sync.RedisCommands;
 import io.lettuce.core.pubsub.RedisPubSubAdapter;
-import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -29,38 +25,23 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Cancel and requeue against a real Redis: what is written, and what is left alone. */
 class JobActionsIT {
-  private static RedisServer server;
-  private static RedisClient client;
-  private static StatefulRedisConnection<String, String> connection;
-  private static RedisAccess access;
+  private static Fixture fixture;
   private static JobQueue jobs;
   private static JobActions actions;
   private static RedisCommands<String, String> redis;
 
   @BeforeAll
   static void start() {
-    server = RedisServer.start();
-    client = RedisClient.create(server.url());
-    connection = client.connect();
-    redis = connection.sync();
-    access = new RedisAccess(server.url(), null, RedisAccess.USUAL_TIMEOUT);
-    jobs =
-        new JobQueue(
-            access,
-            "rq",
-            new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 100_000),
-            InstantSource.system());
-    actions = new JobActions(access, "rq", InstantSource.system());
+    fixture = new Fixture();
+    redis = fixture.redis;
+    jobs = fixture.jobs;
+    actions = new JobActions(fixture.access, "rq", InstantSource.system());
   }
 
   @AfterAll
   static void stop() {
     actions.close();
-    jobs.close();
-    access.close();
-    connection.close();
-    client.shutdown();
-    server.close();
+    fixture.close();
   }
 
   @BeforeEach
@@ -198,7 +179,7 @@ class JobActionsIT {
     CompletableFuture<String> heard = new CompletableFuture<>();
     try (var commands =
         new Commands(
-            access.connectPubSub(),
+            fixture.access.connectPubSub(),
             new Keys("rq"),
             List.of("w"),
             new Commands.Listener() {
@@ -228,7 +209,7 @@ class JobActionsIT {
   void theMessageIsTheOneThatRqSends() throws Exception {
     job("a/b", "started", "worker_name", "w");
     CompletableFuture<String> heard = new CompletableFuture<>();
-    try (var subscription = client.connectPubSub()) {
+    try (var subscription = fixture.client.connectPubSub()) {
       subscription.addListener(
           new RedisPubSubAdapter<>() {
             @Override

@@ -3,13 +3,9 @@ package cloud.wepp.rq;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import cloud.wepp.rq.testing.RedisServer;
-import io.lettuce.core.RedisClient;
-import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.api.sync.RedisCommands;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -20,44 +16,25 @@ import org.junit.jupiter.api.Test;
 
 /** Take, heartbeat and settle against a real Redis: what is written is what rq reads. */
 class JobQueueIT {
-  private static RedisServer server;
-  private static RedisClient client;
-  private static StatefulRedisConnection<String, String> connection;
-  private static RedisAccess access;
+  private static Fixture fixture;
   private static JobQueue jobs;
   private static RedisCommands<String, String> redis;
 
   @BeforeAll
   static void start() {
-    server = RedisServer.start();
-    client = RedisClient.create(server.url());
-    connection = client.connect();
-    redis = connection.sync();
-    access = new RedisAccess(server.url(), null, RedisAccess.USUAL_TIMEOUT);
-    jobs =
-        new JobQueue(
-            access,
-            "rq",
-            new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 1000),
-            InstantSource.system());
+    fixture = new Fixture();
+    redis = fixture.redis;
+    jobs = fixture.jobs;
   }
 
   @AfterAll
   static void stop() {
-    jobs.close();
-    access.close();
-    connection.close();
-    client.shutdown();
-    server.close();
+    fixture.close();
   }
 
   @BeforeEach
   void empty() {
-    redis.flushall();
-    jobs.register(
-        List.of("w"),
-        List.of("default"),
-        new JobQueue.WorkerInfo(1, "host", "127.0.0.1:1", "test"));
+    fixture.empty();
   }
 
   private static String enqueue() {

@@ -3,9 +3,6 @@ package cloud.wepp.rq;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import cloud.wepp.rq.testing.RedisServer;
-import io.lettuce.core.RedisClient;
-import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.api.sync.RedisCommands;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -19,38 +16,23 @@ import org.junit.jupiter.api.Test;
 
 /** What an event keeps of a job, and how the job is made from it again. */
 class LostJobsIT {
-  private static RedisServer server;
-  private static RedisClient client;
-  private static StatefulRedisConnection<String, String> connection;
-  private static RedisAccess access;
+  private static Fixture fixture;
   private static JobQueue jobs;
   private static LostJobs lost;
   private static RedisCommands<String, String> redis;
 
   @BeforeAll
   static void start() {
-    server = RedisServer.start();
-    client = RedisClient.create(server.url());
-    connection = client.connect();
-    redis = connection.sync();
-    access = new RedisAccess(server.url(), null, RedisAccess.USUAL_TIMEOUT);
-    jobs =
-        new JobQueue(
-            access,
-            "rq",
-            new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 100_000),
-            InstantSource.system());
-    lost = new LostJobs(access, "rq", InstantSource.system());
+    fixture = new Fixture();
+    redis = fixture.redis;
+    jobs = fixture.jobs;
+    lost = new LostJobs(fixture.access, "rq", InstantSource.system());
   }
 
   @AfterAll
   static void stop() {
     lost.close();
-    jobs.close();
-    access.close();
-    connection.close();
-    client.shutdown();
-    server.close();
+    fixture.close();
   }
 
   @BeforeEach
@@ -59,7 +41,7 @@ class LostJobsIT {
   }
 
   private static List<Event> events() {
-    try (EventStream stream = new EventStream(access, "rq", "ledger", "me")) {
+    try (EventStream stream = new EventStream(fixture.access, "rq", "ledger", "me")) {
       List<Event> read = stream.read(100, Duration.ZERO);
       stream.done(read);
       return read;

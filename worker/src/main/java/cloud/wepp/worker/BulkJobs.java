@@ -83,7 +83,8 @@ record BulkJobs(JobActions actions, PrintStream out, boolean dry) {
     if (isTree(wanted)) {
       SequencedMap<String, SeenJob> below = new LinkedHashMap<>();
       if (wanted.run() != null) {
-        List<String> all = new ArrayList<>(ids(actions.queues(), this::anywhere));
+        List<String> all =
+            new ArrayList<>(ids(actions.queues(), queue -> actions.anywhere(queue).stream()));
         all.addAll(actions.limited());
         below.putAll(tree(see(all).stream().filter(wanted::matchRun).map(SeenJob::id).toList()));
       }
@@ -113,13 +114,6 @@ record BulkJobs(JobActions actions, PrintStream out, boolean dry) {
     return Stream.concat(
         actions.queued(queue).stream(),
         UNFINISHED.stream().flatMap(registry -> actions.registered(registry, queue).stream()));
-  }
-
-  private Stream<String> anywhere(String queue) {
-    return Stream.concat(
-        actions.queued(queue).stream(),
-        Stream.of(Registry.values())
-            .flatMap(registry -> actions.registered(registry, queue).stream()));
   }
 
   private static List<String> ids(
@@ -157,16 +151,16 @@ record BulkJobs(JobActions actions, PrintStream out, boolean dry) {
     out.println(
         String.join(
             "  ",
-            shown(job.id()),
-            shown(job.function()),
-            shown(job.runs().stream().findFirst().map(BulkJobs::cut).orElse("")),
-            shown(job.status()),
+            SeenJob.shown(job.id()),
+            SeenJob.shown(job.function()),
+            SeenJob.shown(job.runs().stream().findFirst().map(BulkJobs::cut).orElse("")),
+            SeenJob.shown(job.status()),
             text));
     return answer.deed();
   }
 
   private String text(Answer answer) {
-    String detail = shown(answer.detail());
+    String detail = SeenJob.shown(answer.detail());
     return switch (answer.deed()) {
       case CANCELED -> would("canceled");
       case ASKED -> would("told to stop, on worker ") + detail;
@@ -183,12 +177,6 @@ record BulkJobs(JobActions actions, PrintStream out, boolean dry) {
   /** What may be a run id, or any text that a function was given. */
   private static String cut(String text) {
     return text.length() > LONGEST_RUN ? text.substring(0, LONGEST_RUN) + "..." : text;
-  }
-
-  /** A name that somebody else chose, on one line. */
-  private static String shown(String text) {
-    String shown = text.replaceAll("[\\p{Cntrl}\\u2028\\u2029]", "?");
-    return shown.isEmpty() ? "-" : shown;
   }
 
   private void summarize(Map<Deed, Integer> counts) {

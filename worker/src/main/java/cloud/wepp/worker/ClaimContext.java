@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import tools.jackson.core.JsonGenerator;
@@ -30,7 +31,7 @@ final class ClaimContext implements JobContext {
 
   private final RunningJob running;
   private final Claim claim;
-  private final boolean again;
+  private final BooleanSupplier again;
   private final JobQueue jobs;
   private final WeppcloudRedis weppcloud;
   private final InstantSource clock;
@@ -45,7 +46,7 @@ final class ClaimContext implements JobContext {
 
   ClaimContext(
       RunningJob running,
-      boolean again,
+      BooleanSupplier again,
       JobQueue jobs,
       WeppcloudRedis weppcloud,
       InstantSource clock) {
@@ -90,7 +91,7 @@ final class ClaimContext implements JobContext {
 
   @Override
   public boolean mayBeginAgain() {
-    return again;
+    return again.getAsBoolean();
   }
 
   @Override

@@ -13,8 +13,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Queues what is due, takes over the jobs of workers that are gone, and clears away what others
- * left: the last two are rq's scheduler and maintenance, in every worker. One platform thread.
+ * Takes over the jobs of workers that are gone; and rq's scheduler and maintenance, in every
+ * worker: queues what is due, and clears away what others left. One platform thread.
  */
 final class Housekeeping implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Housekeeping.class);

@@ -72,7 +72,8 @@ final class JobRunner {
     Task task = task(claim.job());
     RunningJob job = running.start(claim, task.handler.overtime(), recovery.finishes(task.call));
     ClaimContext context =
-        new ClaimContext(job, recovery.again(claim.job(), task.call, true), jobs, weppcloud, clock);
+        new ClaimContext(
+            job, () -> recovery.again(claim.job(), task.call, true), jobs, weppcloud, clock);
     try {
       listeners.forEach(listener -> listener.started(claim));
       FaultPoint.SPAWNING.reached();
@@ -82,7 +83,8 @@ final class JobRunner {
         outcome = new JobOutcome.Cut(job.reason().orElse(StopReason.DRAINED));
       }
       // One of Python's that had begun is only cut off if it may be begun again.
-      boolean again = recovery.again(claim.job(), task.call, false);
+      boolean again =
+          outcome instanceof JobOutcome.Cut && recovery.again(claim.job(), task.call, false);
       Settlement settlement = verdict.of(claim.job(), task.call.json(), outcome, again);
       Ended ended = ended(claim, context, task.call, outcome);
       FaultPoint.SETTLING.reached();

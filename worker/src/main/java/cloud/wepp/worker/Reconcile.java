@@ -1,7 +1,6 @@
 package cloud.wepp.worker;
 
 import cloud.wepp.rq.JobActions;
-import cloud.wepp.rq.JobActions.Registry;
 import cloud.wepp.rq.LostJobs;
 import cloud.wepp.worker.ledger.OpenJobs;
 import cloud.wepp.worker.ledger.OpenJobs.OpenJob;
@@ -99,12 +98,7 @@ record Reconcile(
   private Set<String> inRedis(List<String> queues) {
     Stream<String> everywhere =
         (queues.isEmpty() ? actions.queues() : queues)
-            .stream()
-                .flatMap(queue ->
-                    Stream.concat(
-                        actions.queued(queue).stream(),
-                        Stream.of(Registry.values())
-                            .flatMap(registry -> actions.registered(registry, queue).stream())));
+            .stream().flatMap(queue -> actions.anywhere(queue).stream());
     return Stream.concat(everywhere, actions.limited().stream())
         .collect(Collectors.toCollection(LinkedHashSet::new));
   }
@@ -117,11 +111,8 @@ record Reconcile(
     out.println(Stream.of(cells).map(Reconcile::shown).collect(Collectors.joining("  ")));
   }
 
-  /** What somebody else chose, short and on one line. */
   private static String shown(String text) {
-    String shown = text.replaceAll("[\\p{Cntrl}\\u2028\\u2029]", "?");
-    return shown.isEmpty()
-        ? "-"
-        : shown.length() > LONGEST ? shown.substring(0, LONGEST) + "..." : shown;
+    String shown = SeenJob.shown(text);
+    return shown.length() > LONGEST ? shown.substring(0, LONGEST) + "..." : shown;
   }
 }

@@ -94,4 +94,10 @@ record SeenJob(
   private static boolean isJson(byte[] meta) {
     return meta.length > 0 && meta[0] == '{';
   }
+
+  /** What somebody else chose, a name or any text, on one line. */
+  static String shown(String text) {
+    String shown = text.replaceAll("[\\p{Cntrl}\\u2028\\u2029]", "?");
+    return shown.isEmpty() ? "-" : shown;
+  }
 }

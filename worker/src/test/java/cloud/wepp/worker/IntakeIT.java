@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobQueue;
-import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.config.ConfigReader;
@@ -14,6 +13,7 @@ import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.RecordingListener;
+import cloud.wepp.worker.testing.Site;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -36,7 +36,7 @@ class IntakeIT {
 
   private static RedisServer redis;
   private static PostgresServer postgres;
-  private static RedisAccess access;
+  private static Site site;
   private static JobQueue client;
 
   private final RecordingListener listener = new RecordingListener();
@@ -50,23 +50,15 @@ class IntakeIT {
 
   @BeforeAll
   static void servers() {
-    redis = RedisServer.start();
-    postgres = PostgresServer.start();
-    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
-    client =
-        new JobQueue(
-            access,
-            "rq",
-            new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 1_000_000),
-            InstantSource.system());
+    site = Site.start();
+    redis = site.redis;
+    postgres = site.postgres;
+    client = site.client;
   }
 
   @AfterAll
   static void stopServers() {
-    client.close();
-    access.close();
-    postgres.close();
-    redis.close();
+    site.close();
   }
 
   @BeforeEach

@@ -7,7 +7,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Settled;
-import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.InvalidConfig;
@@ -16,6 +15,7 @@ import cloud.wepp.worker.python.PythonUnavailable;
 import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.PythonWithRq;
 import cloud.wepp.worker.testing.RecordingListener;
+import cloud.wepp.worker.testing.Site;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -40,7 +40,7 @@ import org.junit.jupiter.api.io.TempDir;
 class PythonIT {
   private static RedisServer redis;
   private static PostgresServer postgres;
-  private static RedisAccess access;
+  private static Site site;
   private static JobQueue client;
   private static String python;
 
@@ -50,24 +50,16 @@ class PythonIT {
   @BeforeAll
   static void servers() throws Exception {
     python = PythonWithRq.interpreter("1.16.2");
-    redis = RedisServer.start();
-    postgres = PostgresServer.start();
-    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
-    client =
-        new JobQueue(
-            access,
-            "rq",
-            new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 1_000_000),
-            InstantSource.system());
+    site = Site.start();
+    redis = site.redis;
+    postgres = site.postgres;
+    client = site.client;
   }
 
   @AfterAll
   static void stopServers() {
-    if (redis != null) {
-      client.close();
-      access.close();
-      postgres.close();
-      redis.close();
+    if (site != null) {
+      site.close();
     }
   }
 

@@ -7,7 +7,6 @@ import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobActions;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.LostJobs;
-import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.WorkerConfig;
@@ -15,6 +14,7 @@ import cloud.wepp.worker.ledger.LedgerStore;
 import cloud.wepp.worker.ledger.OpenJobs;
 import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.RecordingListener;
+import cloud.wepp.worker.testing.Site;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.time.Duration;
@@ -30,7 +30,7 @@ import org.junit.jupiter.api.Test;
 class ReconcileIT {
   private RedisServer redis;
   private PostgresServer postgres;
-  private RedisAccess access;
+  private Site site;
   private JobQueue client;
   private WorkerConfig config;
   private Worker worker; // of another queue: it carries the events
@@ -38,15 +38,10 @@ class ReconcileIT {
 
   @BeforeEach
   void start() throws Exception {
-    redis = RedisServer.start();
-    postgres = PostgresServer.start();
-    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
-    client =
-        new JobQueue(
-            access,
-            "rq",
-            new JobQueue.QueueTiming(Duration.ofSeconds(60), Duration.ofSeconds(90), 1_000_000),
-            InstantSource.system());
+    site = Site.start();
+    redis = site.redis;
+    postgres = site.postgres;
+    client = site.client(Duration.ofSeconds(60), Duration.ofSeconds(90));
     config =
         ConfigReader.read(
                 null,
@@ -65,9 +60,7 @@ class ReconcileIT {
   void stop() {
     worker.close();
     client.close();
-    access.close();
-    postgres.close();
-    redis.close();
+    site.close();
   }
 
   private String started() throws InterruptedException {
@@ -84,8 +77,8 @@ class ReconcileIT {
 
   private List<String> said(boolean dry, Consumer<Reconcile> action) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try (JobActions actions = new JobActions(access, "rq", InstantSource.system());
-        LostJobs lost = new LostJobs(access, "rq", InstantSource.system());
+    try (JobActions actions = new JobActions(site.access, "rq", InstantSource.system());
+        LostJobs lost = new LostJobs(site.access, "rq", InstantSource.system());
         LedgerStore store = Worker.history(config)) {
       action.accept(
           new Reconcile(

@@ -4,13 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobQueue;
-import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.WorkerConfig;
-import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.PythonWithRq;
 import cloud.wepp.worker.testing.RecordingListener;
+import cloud.wepp.worker.testing.Site;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -25,15 +24,9 @@ class RedisAclIT {
   void theUserOfTheDocumentationIsEnough() throws Exception {
     String python = PythonWithRq.interpreter("3.0.0");
     RecordingListener listener = new RecordingListener();
-    try (RedisServer redis = RedisServer.start();
-        PostgresServer postgres = PostgresServer.start();
-        RedisAccess access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
-        JobQueue client =
-            new JobQueue(
-                access,
-                "rq",
-                new JobQueue.QueueTiming(Duration.ofMillis(1), Duration.ofSeconds(90), 1_000_000),
-                InstantSource.system())) {
+    try (Site site = Site.start();
+        JobQueue client = site.client(Duration.ofMillis(1), Duration.ofSeconds(90))) {
+      RedisServer redis = site.redis;
       String line = Files.readString(Path.of("../docs/redis.acl")).strip();
       String[] words = ("ACL SETUSER" + line.substring("user".length())).split(" ");
       redis.ask(joinSelector(words));
@@ -45,7 +38,7 @@ class RedisAclIT {
                   Map.of("REDIS_PASSWORD", "change-this"),
                   List.of(
                       "redis.url=" + redis.url().replace("//", "//rq-worker@"),
-                      "postgres.url=" + postgres.url(),
+                      "postgres.url=" + site.postgres.url(),
                       "python.command=" + python,
                       "timing.heartbeat=100ms",
                       "timing.maintenance=100ms",

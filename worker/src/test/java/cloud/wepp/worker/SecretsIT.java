@@ -3,12 +3,11 @@ package cloud.wepp.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Call;
-import cloud.wepp.rq.JobQueue;
-import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.ResultCodec;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.PythonWithRq;
+import cloud.wepp.worker.testing.Site;
 import java.io.BufferedReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,7 +16,6 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.Statement;
 import java.time.Duration;
-import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -31,15 +29,9 @@ class SecretsIT {
 
   @Test
   void noPasswordIsInArgumentsLogsErrorsOrTheHistory() throws Exception {
-    try (RedisServer redis = RedisServer.start();
-        PostgresServer postgres = PostgresServer.start();
-        RedisAccess access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
-        JobQueue client =
-            new JobQueue(
-                access,
-                "rq",
-                new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 1_000_000),
-                InstantSource.system())) {
+    try (Site site = Site.start()) {
+      RedisServer redis = site.redis;
+      PostgresServer postgres = site.postgres;
       redis.ask("ACL", "SETUSER", "someone", "on", ">" + OF_REDIS, "~*", "&*", "+@all");
       execute(postgres, "create role someone superuser login password '" + OF_POSTGRES + "'");
       ProcessBuilder program = ProgramIT.program("run");
@@ -67,7 +59,7 @@ class SecretsIT {
         List<String> jobs = new ArrayList<>();
         for (String function : List.of("cloud.wepp.noop", "os.getpid", "no.such", "os.abort")) {
           byte[] call = new Call(function, List.of(), Map.of()).write();
-          jobs.add(client.enqueue("default", call, function, Duration.ofMinutes(3)));
+          jobs.add(site.client.enqueue("default", call, function, Duration.ofMinutes(3)));
         }
         for (String job : jobs) {
           String results = "";

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobQueue;
-import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.ResultCodec;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.pickle.PyRepr;
@@ -20,6 +19,7 @@ import cloud.wepp.worker.ledger.LedgerStore;
 import cloud.wepp.worker.ledger.PostgresAccess;
 import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.RecordingListener;
+import cloud.wepp.worker.testing.Site;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -51,22 +51,17 @@ class WeppIT {
   @TempDir Path folder;
   private RedisServer redis;
   private PostgresServer postgres;
-  private RedisAccess access;
+  private Site site;
   private JobQueue client;
   private @Nullable Worker worker;
   private final RecordingListener listener = new RecordingListener();
 
   @BeforeEach
   void startServers() {
-    redis = RedisServer.start();
-    postgres = PostgresServer.start();
-    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
-    client =
-        new JobQueue(
-            access,
-            "rq",
-            new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 1_000_000),
-            InstantSource.system());
+    site = Site.start();
+    redis = site.redis;
+    postgres = site.postgres;
+    client = site.client;
   }
 
   private void work(Path executables) throws InvalidConfig {
@@ -90,10 +85,7 @@ class WeppIT {
     if (worker != null) {
       worker.close();
     }
-    client.close();
-    access.close();
-    postgres.close();
-    redis.close();
+    site.close();
   }
 
   /** A {@code wepp} that is the stand-in with the recorded output of watershed-7 at hand. */

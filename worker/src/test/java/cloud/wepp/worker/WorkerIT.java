@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.MalformedJob;
-import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.ResultCodec;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.pickle.PyValue;
@@ -20,6 +19,7 @@ import cloud.wepp.worker.process.ProcessSpec;
 import cloud.wepp.worker.process.SpawnFailed;
 import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.RecordingListener;
+import cloud.wepp.worker.testing.Site;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -40,10 +40,15 @@ import org.junit.jupiter.api.io.TempDir;
 /** The whole worker between a real Redis and a real Postgres. */
 class WorkerIT {
   private static final String NOOP = "cloud.wepp.noop";
+  private static final JobHandler ENDLESS =
+      (call, context) -> {
+        context.pause(Duration.ofHours(1));
+        return new JobOutcome.Succeeded(PyValue.None.NONE);
+      };
 
   private static RedisServer redis;
   private static PostgresServer postgres;
-  private static RedisAccess access;
+  private static Site site;
   private static JobQueue client;
 
   private final RecordingListener listener = new RecordingListener();
@@ -51,23 +56,15 @@ class WorkerIT {
 
   @BeforeAll
   static void servers() {
-    redis = RedisServer.start();
-    postgres = PostgresServer.start();
-    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
-    client =
-        new JobQueue(
-            access,
-            "rq",
-            new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 1_000_000),
-            InstantSource.system());
+    site = Site.start();
+    redis = site.redis;
+    postgres = site.postgres;
+    client = site.client;
   }
 
   @AfterAll
   static void stopServers() {
-    client.close();
-    access.close();
-    postgres.close();
-    redis.close();
+    site.close();
   }
 
   @BeforeEach
@@ -212,12 +209,7 @@ class WorkerIT {
   /** TERM lets the job run on, also after a drain; a second one ends it. */
   @Test
   void theSecondSignalEndsWhatRuns() throws Exception {
-    JobHandler endless =
-        (call, context) -> {
-          context.pause(Duration.ofHours(1));
-          return new JobOutcome.Succeeded(PyValue.None.NONE);
-        };
-    Worker worker = worker(Map.of("test.endless", endless), "timing.heartbeat=100ms");
+    Worker worker = worker(Map.of("test.endless", ENDLESS), "timing.heartbeat=100ms");
     String job = enqueue("test.endless");
     listener.await(RecordingListener.Started.class, 1, told -> told.job().equals(job));
     assertThat(client.shutdown(redis.ask("HGET", "rq:job:" + job, "worker_name"))).hasSize(1);
@@ -234,12 +226,7 @@ class WorkerIT {
 
   @Test
   void givesARunningJobBackWhenItMustLeave() throws Exception {
-    JobHandler endless =
-        (call, context) -> {
-          context.pause(Duration.ofHours(1));
-          return new JobOutcome.Succeeded(PyValue.None.NONE);
-        };
-    Worker worker = worker(Map.of("test.endless", endless), "timing.drain=0s");
+    Worker worker = worker(Map.of("test.endless", ENDLESS), "timing.drain=0s");
     String job = enqueue("test.endless");
     listener.await(RecordingListener.Started.class, 1, told -> told.job().equals(job));
     worker.close();
@@ -299,13 +286,8 @@ class WorkerIT {
 
   @Test
   void aBusyWorkerWhoseKeysAreAllDeletedIsKnownAgain() throws Exception {
-    JobHandler endless =
-        (call, context) -> {
-          context.pause(Duration.ofHours(1));
-          return new JobOutcome.Succeeded(PyValue.None.NONE);
-        };
     worker(
-        Map.of("test.endless", endless),
+        Map.of("test.endless", ENDLESS),
         "timing.heartbeat=100ms",
         "timing.drain=0s",
         "worker.slots=1");

@@ -3,14 +3,13 @@ package cloud.wepp.worker.chaos;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.JobQueue;
-import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.InvalidConfig;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobListener;
-import cloud.wepp.worker.testing.PostgresServer;
+import cloud.wepp.worker.testing.Site;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -42,23 +41,22 @@ final class Fleet implements AutoCloseable {
           "ledger.takeover=3s");
 
   final RedisServer redis;
-  final PostgresServer postgres = PostgresServer.start();
   final Invariants invariants;
-  private final RedisAccess access;
+  private final Site site;
 
   Fleet() {
-    this(RedisServer.start());
+    this(Site.start());
   }
 
   /** With a Redis that keeps what it knows in a folder. */
   static Fleet keeping(Path folder) {
-    return new Fleet(RedisServer.start(folder));
+    return new Fleet(Site.on(RedisServer.start(folder)));
   }
 
-  private Fleet(RedisServer redis) {
-    this.redis = redis;
-    invariants = new Invariants(redis, postgres);
-    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
+  private Fleet(Site site) {
+    this.site = site;
+    redis = site.redis;
+    invariants = new Invariants(redis, site.postgres);
   }
 
   /**
@@ -67,11 +65,7 @@ final class Fleet implements AutoCloseable {
    * @param lease of what it takes
    */
   JobQueue client(Duration lease) {
-    return new JobQueue(
-        access,
-        "rq",
-        new JobQueue.QueueTiming(lease, Duration.ofSeconds(FAST ? 5 : 90), 1_000_000),
-        InstantSource.system());
+    return site.client(lease, Duration.ofSeconds(FAST ? 5 : 90));
   }
 
   /** Settings of one worker; later ones win. */
@@ -80,7 +74,7 @@ final class Fleet implements AutoCloseable {
         new ArrayList<>(
             List.of(
                 "redis.url=" + redis.url(),
-                "postgres.url=" + postgres.url(),
+                "postgres.url=" + site.postgres.url(),
                 "worker.slots=2",
                 "python.enabled=false",
                 "routing.native-queues=default",
@@ -120,8 +114,6 @@ final class Fleet implements AutoCloseable {
 
   @Override
   public void close() {
-    access.close();
-    postgres.close();
-    redis.close();
+    site.close();
   }
 }

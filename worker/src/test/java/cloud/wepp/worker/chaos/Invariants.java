@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 
 /** What holds after every drill, whoever died when. */
 final class Invariants {
@@ -52,10 +53,15 @@ final class Invariants {
 
   /** Returns when no claim is held: the last of what a dead worker left was taken over. */
   void awaitNoClaim() {
+    until("no claim is held", () -> redis.ask("ZCARD", "rq:wepp:leases").equals("0"));
+  }
+
+  /** For what nobody tells of; looks again and again. */
+  static void until(String what, BooleanSupplier holds) {
     long deadline = System.nanoTime() + LONGEST.toNanos();
-    while (!redis.ask("ZCARD", "rq:wepp:leases").equals("0")) {
-      assertThat(System.nanoTime()).as("claims that nobody ends").isLessThan(deadline);
-      LockSupport.parkNanos(20_000_000);
+    while (!holds.getAsBoolean()) {
+      assertThat(System.nanoTime()).as("waited in vain until " + what).isLessThan(deadline);
+      LockSupport.parkNanos(5_000_000);
     }
   }
 

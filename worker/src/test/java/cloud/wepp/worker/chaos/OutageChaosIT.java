@@ -13,8 +13,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -42,11 +40,16 @@ class OutageChaosIT {
 
   @AfterEach
   void close() throws Exception {
+    closeWorkers();
+    client.close();
+    fleet.close();
+  }
+
+  private void closeWorkers() throws Exception {
     for (AutoCloseable one : open.reversed()) {
       one.close();
     }
-    client.close();
-    fleet.close();
+    open.clear();
   }
 
   private Worker worker(String... settings) throws Exception {
@@ -58,22 +61,11 @@ class OutageChaosIT {
   private void assertAllIsWell(List<String> jobs) throws Exception {
     invariants.awaitResults(jobs);
     invariants.awaitNoClaim();
-    for (AutoCloseable one : open.reversed()) {
-      one.close();
-    }
-    open.clear();
+    closeWorkers();
     invariants.carryEvents();
     work.assertEachRan();
     invariants.assertEachFinishedOnce(jobs);
     Invariants.assertNothingRunsIn(folder);
-  }
-
-  private static void until(String what, BooleanSupplier holds) {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
-    while (!holds.getAsBoolean()) {
-      assertThat(System.nanoTime()).as("waited in vain until " + what).isLessThan(deadline);
-      LockSupport.parkNanos(5_000_000);
-    }
   }
 
   private static void signal(String signal, long pid) throws Exception {
@@ -94,7 +86,7 @@ class OutageChaosIT {
     worker();
     invariants.awaitResults(jobs);
     signal("CONT", still.pid());
-    until("it holds nothing", () -> fleet.redis.ask("ZCARD", "rq:wepp:leases").equals("0"));
+    invariants.awaitNoClaim();
     still.toHandle().destroy();
     assertThat(still.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(still.exitValue()).isZero();
@@ -152,8 +144,9 @@ class OutageChaosIT {
     work.enqueue(client, false);
     awaitStarted(2);
     fleet.redis.restart();
-    until("the slots are known again", () -> fleet.redis.ask("SCARD", "rq:workers").equals("2"));
-    until("what ran has ended", () -> Invariants.states(folder).isEmpty());
+    Invariants.until(
+        "the slots are known again", () -> fleet.redis.ask("SCARD", "rq:workers").equals("2"));
+    Invariants.until("what ran has ended", () -> Invariants.states(folder).isEmpty());
     invariants.forgetHistory();
     List<String> jobs = work.enqueue(client, false);
     invariants.awaitResults(jobs);
@@ -169,7 +162,7 @@ class OutageChaosIT {
     List<String> jobs = work.enqueue(client, false);
     awaitStarted(2);
     signal("STOP", fleet.redis.pid());
-    until("what runs is frozen", () -> Invariants.states(folder).contains("T"));
+    Invariants.until("what runs is frozen", () -> Invariants.states(folder).contains("T"));
     signal("CONT", fleet.redis.pid());
     assertAllIsWell(jobs);
   }
@@ -186,7 +179,7 @@ class OutageChaosIT {
     List<String> jobs = work.enqueue(client, false);
     awaitStarted(3);
     fleet.redis.ask(breaks.split(" "));
-    until("it has refused often", () -> errors(error) > 10);
+    Invariants.until("it has refused often", () -> errors(error) > 10);
     fleet.redis.ask(mends.split(" "));
     assertAllIsWell(jobs);
   }
