@@ -16,6 +16,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
@@ -92,8 +93,7 @@ final class Reclaim implements AutoCloseable {
     }
     last = look.at();
     lastNanos = now;
-    if (before - calmAt < 0
-        || (!look.overdue().isEmpty() && look.up().compareTo(policy.calm()) < 0)) {
+    if (look.overdue().isEmpty() || before - calmAt < 0 || look.up().compareTo(policy.calm()) < 0) {
       return;
     }
     Set<String> own =
@@ -115,36 +115,47 @@ final class Reclaim implements AutoCloseable {
     Call call = call(job);
     List<Crash> crashes = crashes(job);
     crashes.add(Crash.of(dead));
-    boolean poison = crashes.size() >= policy.crashes();
-    Settlement settlement =
-        poison ? verdict.fail(job, poison(crashes)) : settlement(dead, call, crashes.getLast());
-    if (settlement instanceof Settlement.Fail && !poison && !dead.rqWaits().isZero()) {
-      return; // the worker may only be cut off; rq waits too
-    }
-    String detail =
-        JSON.writeValueAsString(Map.of("cause", "lost", "error", crashes.getLast().toString()));
+    settlement(dead, call, crashes).ifPresent(settlement -> end(dead, settlement, call, crashes));
+  }
+
+  private void end(Overdue dead, Settlement settlement, Call call, List<Crash> crashes) {
+    Crash crash = crashes.getLast();
+    String detail = JSON.writeValueAsString(Map.of("cause", "lost", "error", crash.toString()));
     FaultPoint.RECLAIMING.reached();
     Settled settled =
         jobs.reclaim(
             dead.claim(),
-            dead.held() ? settlement : new Settlement.Leave(),
+            settlement,
             new Ended(clock.instant(), call.function(), JobRunner.run(call), detail),
             JSON.writeValueAsString(crashes));
     FaultPoint.RECLAIMED.reached();
     if (settled != Settled.LEFT) {
-      LOG.warn("Job {}: {}. {}", job.id(), crashes.getLast(), words(settled, settlement));
+      LOG.warn("Job {}: {}. {}", dead.claim().job().id(), crash, words(settled, settlement));
     }
   }
 
-  private Settlement settlement(Overdue dead, Call call, Crash crash) {
+  /** What is written of the claim; empty while it is to wait. */
+  private Optional<Settlement> settlement(Overdue dead, Call call, List<Crash> crashes) {
     JobRecord job = dead.claim().job();
-    return recovery.again(job, call, dead.begun())
-        ? new Settlement.GiveBack()
-        : verdict.failed(
+    if (!dead.held()) {
+      return Optional.of(new Settlement.Leave());
+    }
+    if (crashes.size() >= policy.crashes()) {
+      return Optional.of(verdict.fail(job, poison(crashes)));
+    }
+    if (recovery.again(job, call, dead.begun())) {
+      return Optional.of(new Settlement.GiveBack());
+    }
+    Settlement failed =
+        verdict.failed(
             job,
             ("rq.exceptions.AbandonedJobError: %s. The function had begun, and recovery.again does"
                     + " not name it, so it is not begun again.")
-                .formatted(crash));
+                .formatted(crashes.getLast()));
+    // The worker may only be cut off; rq waits too.
+    return failed instanceof Settlement.Fail && !dead.rqWaits().isZero()
+        ? Optional.empty()
+        : Optional.of(failed);
   }
 
   private static String poison(List<Crash> crashes) {

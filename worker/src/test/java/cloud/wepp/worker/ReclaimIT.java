@@ -9,7 +9,6 @@ import cloud.wepp.rq.Event;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.MalformedJob;
-import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.ResultCodec;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.pickle.PyValue;
@@ -21,6 +20,7 @@ import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.RecordingListener;
+import cloud.wepp.worker.testing.Site;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -44,7 +44,7 @@ class ReclaimIT {
 
   private static RedisServer redis;
   private static PostgresServer postgres;
-  private static RedisAccess access;
+  private static Site site;
   private static JobQueue gone; // the worker that is gone: its leases are over at once
 
   private final RecordingListener listener = new RecordingListener();
@@ -52,23 +52,16 @@ class ReclaimIT {
 
   @BeforeAll
   static void servers() {
-    redis = RedisServer.start();
-    postgres = PostgresServer.start();
-    access = new RedisAccess(redis.url(), null, RedisAccess.USUAL_TIMEOUT);
-    gone =
-        new JobQueue(
-            access,
-            "rq",
-            new JobQueue.QueueTiming(Duration.ofMillis(1), Duration.ofSeconds(90), 1_000_000),
-            InstantSource.system());
+    site = Site.start();
+    redis = site.redis;
+    postgres = site.postgres;
+    gone = site.client(Duration.ofMillis(1), Duration.ofSeconds(90));
   }
 
   @AfterAll
   static void stopServers() {
     gone.close();
-    access.close();
-    postgres.close();
-    redis.close();
+    site.close();
   }
 
   @BeforeEach
@@ -107,6 +100,14 @@ class ReclaimIT {
       redis.ask("HSET", "rq:job:" + id, fields[i], fields[i + 1]);
     }
     return gone.take(gone.request("default", "gone.1", List.of(id))).orElseThrow();
+  }
+
+  private static String childOf(Claim claim) {
+    String child = gone.enqueue("default", claim.job().data(), "", Duration.ofMinutes(3));
+    redis.ask("LREM", "rq:queue:default", "0", child);
+    redis.ask("HSET", "rq:job:" + child, "status", "deferred");
+    redis.ask("SADD", "rq:job:" + claim.job().id() + ":dependents", child);
+    return child;
   }
 
   private static String field(Claim claim, String field) {
@@ -196,10 +197,8 @@ class ReclaimIT {
   @Test
   void aPythonFunctionThatHadBegunFailsWhenRqTooCallsItAbandoned() throws Exception {
     Claim claim = taken(FOREIGN);
-    String child = gone.enqueue("default", claim.job().data(), "", Duration.ofMinutes(3));
-    redis.ask("LREM", "rq:queue:default", "0", child);
-    redis.ask("HSET", "rq:job:" + child, "status", "deferred", "allow_dependency_failures", "1");
-    redis.ask("SADD", "rq:job:" + claim.job().id() + ":dependents", child);
+    String child = childOf(claim);
+    redis.ask("HSET", "rq:job:" + child, "allow_dependency_failures", "1");
     redis.ask("HSET", "rq:job:" + claim.job().id(), "begun", claim.id());
     work(Map.of());
     listener.await(RecordingListener.Beat.class, 10, beat -> true);
@@ -268,10 +267,7 @@ class ReclaimIT {
   @Test
   void whatWaitsForAnOverdueJobRunsAfterIt() throws Exception {
     Claim claim = taken(NOOP);
-    String child = gone.enqueue("default", claim.job().data(), "", Duration.ofMinutes(3));
-    redis.ask("LREM", "rq:queue:default", "0", child);
-    redis.ask("HSET", "rq:job:" + child, "status", "deferred", "origin", "default");
-    redis.ask("SADD", "rq:job:" + claim.job().id() + ":dependents", child);
+    String child = childOf(claim);
     work(Map.of());
     assertThat(listener.awaitEnd(claim.job().id())).isInstanceOf(Settlement.Finish.class);
     assertThat(listener.awaitEnd(child)).isInstanceOf(Settlement.Finish.class);
@@ -296,6 +292,19 @@ class ReclaimIT {
     work(Map.of());
     listener.awaitRecorded(claim.job().id(), "lost");
     assertThat(redis.ask("EXISTS", "rq:job:" + claim.job().id())).isEqualTo("0");
+  }
+
+  /** The claim ends at once, though the job's new worker keeps rq's own entry ahead. */
+  @Test
+  void aJobThatAnotherWorkerHasByNow() throws Exception {
+    Claim claim = taken(FOREIGN);
+    redis.ask("HSET", "rq:job:" + claim.job().id(), "begun", claim.id(), "claim", "another");
+    work(Map.of());
+    listener.awaitRecorded(claim.job().id(), "lost");
+    assertThat(field(claim, "status")).isEqualTo("started");
+    assertThat(field(claim, "claim")).isEqualTo("another");
+    assertThat(redis.ask("ZRANGE", "rq:wepp:leases", "0", "-1")).doesNotContain(claim.id());
+    assertThat(redis.ask("ZSCORE", "rq:wip:default", claim.job().id())).isNotEmpty();
   }
 
   @Test
