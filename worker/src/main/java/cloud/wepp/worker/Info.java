@@ -306,8 +306,9 @@ final class Info {
     return one;
   }
 
+  /** 0 for what happened while the listing was made, or by a clock that is ahead of Redis'. */
   private @Nullable Double secondsSince(@Nullable Instant then) {
-    return then == null ? null : seconds(Duration.between(then, seen.at()));
+    return then == null ? null : Math.max(0, Duration.between(then, seen.at()).toMillis() / 1000.0);
   }
 
   private static @Nullable Double seconds(@Nullable Duration time) {

@@ -126,11 +126,15 @@ class IntakeIT {
   @Test
   void takesEachQueueInTurn() throws Exception {
     List<String> others = new ArrayList<>();
+    enqueue("default", HELD);
+    enqueue("other", HELD);
     for (int i = 0; i < 100; i++) {
       enqueue("default", NOOP);
       others.add(enqueue("other", NOOP));
     }
-    work(Intake.Stop.NEVER, "routing.strategy=round_robin");
+    work(Intake.Stop.NEVER, "routing.strategy=round_robin", "worker.slots=2");
+    started(2); // one of each queue, so both have been read
+    gate.countDown();
     assertThat(started(100).stream().filter(others::contains).count()).isBetween(25L, 75L);
   }
 
