@@ -176,13 +176,20 @@ public final class Worker implements AutoCloseable {
             wepp.profileArchive()),
         new WeppFunctions.Settings(
             wepp.binDir(),
-            config.timing().grace(),
-            wepp.inputWait(),
             wepp.hillslopeTimeout(),
             wepp.runTimeout(),
             wepp.multiOfeTimeout(),
             wepp.timeoutRetries(),
-            config.worker().jobCpu().orElse(cpu.processors())),
+            config.worker().jobCpu().orElse(cpu.processors()),
+            new WeppFunctions.Models(
+                config.timing().grace(),
+                wepp.inputWait(),
+                wepp.storageRetries(),
+                wepp.verify(),
+                wepp.longestName(),
+                wepp.staging(),
+                wepp.provenance(),
+                wepp.scratch())),
         processes,
         cpu);
   }
