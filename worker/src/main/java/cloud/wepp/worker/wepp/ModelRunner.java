@@ -1,31 +1,18 @@
 package cloud.wepp.worker.wepp;
 
-import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.process.CpuBudget;
-import cloud.wepp.worker.process.LineTail;
 import cloud.wepp.worker.process.ProcessEnd;
-import cloud.wepp.worker.process.ProcessRunner;
-import cloud.wepp.worker.process.ProcessSpec;
-import cloud.wepp.worker.process.SpawnFailed;
+import cloud.wepp.worker.wepp.Programs.Attempt;
+import cloud.wepp.worker.wepp.Programs.Program;
 import java.io.IOException;
-import java.io.Writer;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.ThreadLocalRandom;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Runs WEPP on one {@code .run} file as WEPPcloud's {@code wepp_runner} does: no arguments, answers
@@ -33,32 +20,14 @@ import org.slf4j.LoggerFactory;
  * little; a run is good when its last line says so and every output is there.
  */
 final class ModelRunner {
-  private static final Logger LOG = LoggerFactory.getLogger(ModelRunner.class);
-  private static final Duration POLL_INPUTS = Duration.ofMillis(250);
-  private static final Duration LOOK_AT_OUTPUT = Duration.ofMillis(250);
-  private static final int LAST_LINES = 20;
-
-  private final ProcessRunner processes;
+  private final Programs programs;
   private final Executables executables;
   private final CpuBudget cpu;
-  private final Duration grace;
-  private final Duration inputWait;
 
-  /**
-   * @param grace between TERM and KILL
-   * @param inputWait how long inputs may be late, as they are on NFS
-   */
-  ModelRunner(
-      ProcessRunner processes,
-      Executables executables,
-      CpuBudget cpu,
-      Duration grace,
-      Duration inputWait) {
-    this.processes = processes;
+  ModelRunner(Programs programs, Executables executables, CpuBudget cpu) {
+    this.programs = programs;
     this.executables = executables;
     this.cpu = cpu;
-    this.grace = grace;
-    this.inputWait = inputWait;
   }
 
   /** What WEPP simulates, and the last line that it prints after a good run. */
@@ -120,19 +89,12 @@ final class ModelRunner {
     }
   }
 
-  /** How one attempt ended, with the last lines that it printed. */
-  private record Attempt(ProcessEnd end, List<String> lastLines) {
-    String lastLine() {
-      return lastLines.isEmpty() ? "" : lastLines.getLast();
-    }
-  }
-
   /** Runs a model to its good end. */
   void run(Model model, JobContext context) throws JobFailed, InterruptedException {
     Answers answers = answers(model, context);
     int attempts = model.retries() + 1;
     List<String> timeouts = new ArrayList<>();
-    try (ErrLog log = new ErrLog(model.log(), "[" + model.kind().runner + "] ")) {
+    try (ModelLog log = new ModelLog(model.log(), "[" + model.kind().runner + "] ")) {
       log.note(model.shown() + limits(model));
       log.note(executables.identity(model.executable()));
       for (int n = 1; n <= attempts; n++) {
@@ -148,7 +110,8 @@ final class ModelRunner {
           return;
         }
         timeouts.add(
-            "a%d:%ss last=\"%s\"".formatted(n, seconds(attempt.end().wall()), attempt.lastLine()));
+            "a%d:%ss last=\"%s\""
+                .formatted(n, Programs.seconds(attempt.end().wall()), attempt.lastLine()));
         log.note("timeout attempt=%d/%d last=\"%s\"".formatted(n, attempts, attempt.lastLine()));
         if (n < attempts) {
           backOff(n, log, context);
@@ -174,10 +137,11 @@ final class ModelRunner {
       throw new JobFailed(
           "FileNotFoundError", "the folder %s does not exist".formatted(model.runs()));
     }
-    awaitFiles(model, List.of(model.answers()), context);
+    programs.awaitFiles(model.name(), List.of(model.answers()), context);
     try {
       Answers answers = Answers.read(model.answers());
-      awaitFiles(model, answers.inputs().stream().map(model.runs()::resolve).toList(), context);
+      programs.awaitFiles(
+          model.name(), answers.inputs().stream().map(model.runs()::resolve).toList(), context);
       for (String output : answers.outputs()) {
         Path folder = model.runs().resolve(output).normalize().getParent();
         if (folder != null && !Files.isDirectory(folder)) {
@@ -190,23 +154,6 @@ final class ModelRunner {
       return answers;
     } catch (IOException e) {
       throw new JobFailed("OSError", "%s cannot be read: %s".formatted(model.answers(), e));
-    }
-  }
-
-  /** New files of another host are seen late on NFS. */
-  private void awaitFiles(Model model, List<Path> files, JobContext context)
-      throws JobFailed, InterruptedException {
-    long deadline = System.nanoTime() + inputWait.toNanos();
-    for (Path file : files) {
-      while (!Files.exists(file)) {
-        if (System.nanoTime() >= deadline) {
-          throw new JobFailed(
-              "FileNotFoundError",
-              "%s: input %s was not there after %s s"
-                  .formatted(model.name(), file.normalize(), inputWait.toSeconds()));
-        }
-        context.pause(POLL_INPUTS);
-      }
     }
   }
 
@@ -226,90 +173,27 @@ final class ModelRunner {
     }
   }
 
-  private Attempt attempt(Model model, ErrLog log, JobContext context)
+  private Attempt attempt(Model model, ModelLog log, JobContext context)
       throws JobFailed, InterruptedException {
-    Deque<String> last = new ArrayDeque<>();
     String channel = model.kind() == Kind.WATERSHED ? model.channel() : null;
-    try {
-      Path printed = Files.createTempFile("rq-worker-", ".out");
-      try {
-        ProcessEnd end =
-            watch(
-                model,
-                printed,
-                line -> {
-                  log.line(line);
-                  last.add(line);
-                  if (last.size() > LAST_LINES) {
-                    last.remove();
-                  }
-                  if (channel != null) {
-                    context.publish(channel, line);
-                  }
-                },
-                context);
-        return new Attempt(end, List.copyOf(last));
-      } finally {
-        Files.delete(printed);
-      }
-    } catch (SpawnFailed e) {
-      throw new JobFailed("OSError", String.valueOf(e.getMessage()));
-    } catch (ClosedByInterruptException e) {
-      Thread.interrupted(); // as every method that throws this
-      throw new InterruptedException("stopped while the last output of a model was read");
-    } catch (IOException e) {
-      throw new JobFailed(
-          "OSError", "%s: its output cannot be kept on this host: %s".formatted(model.name(), e));
-    }
-  }
-
-  /** Returns when every line has been told, also a last one without an end. */
-  private ProcessEnd watch(Model model, Path printed, Consumer<String> lines, JobContext context)
-      throws IOException, SpawnFailed, InterruptedException {
-    try (LineTail tail = new LineTail(printed, lines);
-        CpuBudget.Share _ = cpu.acquire()) {
-      Runnable look =
-          () -> {
-            FaultPoint.RUNNING.reached();
-            tail.look();
-          };
-      ProcessEnd end = processes.run(spec(model, printed, context), LOOK_AT_OUTPUT, look);
-      context.account(usage(model, end));
-      return end;
-    }
-  }
-
-  private ProcessSpec spec(Model model, Path printed, JobContext context) {
-    return new ProcessSpec(
-        List.of(model.executable().toString()),
-        model.runs(),
-        model.answers(),
-        printed,
-        environment(model, context),
-        model.timeout(),
-        grace);
-  }
-
-  private static Map<String, String> environment(Model model, JobContext context) {
-    Map<String, String> environment = new HashMap<>();
-    environment.put(ProcessRunner.CLAIM_VARIABLE, context.claimId());
-    if (model.kind() == Kind.WATERSHED) {
-      // gfortran keeps output back when it goes to a file; unbuffered, its lines are seen live
-      environment.put("GFORTRAN_UNBUFFERED_PRECONNECTED", "1");
-    }
-    return environment;
-  }
-
-  private static JobContext.Usage usage(Model model, ProcessEnd end) {
-    return new JobContext.Usage(
-        model.name(),
-        end.exit(),
-        end.wall(),
-        end.user(),
-        end.system(),
-        end.peakRssBytes(),
-        end.readBytes(),
-        end.writtenBytes());
+    Program program =
+        new Program(
+            model.name(),
+            List.of(model.executable().toString()),
+            model.runs(),
+            model.answers(),
+            Map.of(),
+            model.timeout());
+    return programs.run(
+        program,
+        cpu,
+        line -> {
+          log.line(line);
+          if (channel != null) {
+            context.publish(channel, line);
+          }
+        },
+        context);
   }
 
   private static void verify(Model model, Attempt attempt, Answers answers, boolean saysSuccess)
@@ -328,21 +212,10 @@ final class ModelRunner {
     if (saysSuccess && bad.isEmpty()) {
       return;
     }
-    List<String> evidence = new ArrayList<>();
-    evidence.add("command: " + model.executable());
-    evidence.add("folder: " + model.runs());
-    evidence.add("standard input: " + model.answers());
-    evidence.add("exit: " + exit(attempt.end()));
-    if (saysSuccess) {
-      evidence.add("WEPP reported success, but " + String.join(", ", bad));
-    }
-    evidence.add("last lines of output:");
-    attempt.lastLines().forEach(line -> evidence.add("  " + line));
-    throw new JobFailed("Exception", message(model, attempt.end(), saysSuccess, bad), evidence);
-  }
-
-  private static String exit(ProcessEnd end) {
-    return end.exit() >= 0 ? "code " + end.exit() : "signal " + -end.exit();
+    List<String> found =
+        saysSuccess ? List.of("WEPP reported success, but " + String.join(", ", bad)) : List.of();
+    throw new JobFailed(
+        "Exception", message(model, attempt.end(), saysSuccess, bad), attempt.evidence(found));
   }
 
   /** WEPPcloud's own words; its pages make a link of the second kind. */
@@ -369,17 +242,15 @@ final class ModelRunner {
     };
   }
 
-  private static void backOff(int attempt, ErrLog log, JobContext context)
+  private static void backOff(int attempt, ModelLog log, JobContext context)
       throws InterruptedException {
-    double wait = Math.min(5, 0.5 * Math.pow(2, attempt - 1));
-    Duration backoff =
-        Duration.ofMillis((long) (1000 * (wait + ThreadLocalRandom.current().nextDouble(0.5))));
-    log.note("retrying after timeout backoff=%ss".formatted(seconds(backoff)));
+    Duration backoff = Programs.backoff(attempt);
+    log.note("retrying after timeout backoff=%ss".formatted(Programs.seconds(backoff)));
     context.pause(backoff);
   }
 
   private static void tellFlake(
-      Model model, List<String> timeouts, String state, ErrLog log, JobContext context) {
+      Model model, List<String> timeouts, String state, ModelLog log, JobContext context) {
     if (timeouts.isEmpty()) {
       return;
     }
@@ -390,57 +261,6 @@ final class ModelRunner {
     log.note("flake_detected " + found);
     if (model.channel() != null) {
       context.publish(model.channel(), "metric:run_hillslope " + found);
-    }
-  }
-
-  private static String seconds(Duration duration) {
-    return String.format(Locale.ROOT, "%.1f", duration.toMillis() / 1000.0);
-  }
-
-  /** The {@code .err} file. A log that cannot be written fails no simulation. */
-  private static final class ErrLog implements AutoCloseable {
-    private final Path file;
-    private final String prefix;
-    private @Nullable Writer writer;
-
-    ErrLog(Path file, String prefix) {
-      this.file = file;
-      this.prefix = prefix;
-      try {
-        writer = Files.newBufferedWriter(file);
-      } catch (IOException e) {
-        giveUp(e);
-      }
-    }
-
-    void note(String text) {
-      line(prefix + text);
-    }
-
-    void line(String text) {
-      if (writer != null) {
-        try {
-          writer.write(text + "\n");
-        } catch (IOException e) {
-          giveUp(e);
-        }
-      }
-    }
-
-    private void giveUp(IOException e) {
-      LOG.warn("The log {} cannot be written: {}. The model runs on.", file, e.toString());
-      writer = null;
-    }
-
-    @Override
-    public void close() {
-      if (writer != null) {
-        try {
-          writer.close();
-        } catch (IOException e) {
-          giveUp(e);
-        }
-      }
     }
   }
 }

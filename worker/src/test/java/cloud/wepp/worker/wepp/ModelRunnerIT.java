@@ -105,7 +105,9 @@ class ModelRunnerIT {
 
   private void run(Model model, Duration inputWait) throws JobFailed, InterruptedException {
     new ModelRunner(
-            processes, new Executables(folder), new CpuBudget(2), Duration.ofMillis(200), inputWait)
+            new Programs(processes, Duration.ofMillis(200), inputWait),
+            new Executables(folder),
+            new CpuBudget(2))
         .run(model, job);
   }
 
