@@ -1,26 +1,17 @@
 package cloud.wepp.worker.wepp;
 
-import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.process.CpuBudget;
-import cloud.wepp.worker.process.LineTail;
-import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
-import cloud.wepp.worker.process.ProcessSpec;
-import cloud.wepp.worker.process.SpawnFailed;
 import java.io.IOException;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -33,13 +24,10 @@ import org.slf4j.LoggerFactory;
  */
 final class ModelRunner {
   private static final Logger LOG = LoggerFactory.getLogger(ModelRunner.class);
-  private static final Duration POLL_INPUTS = Duration.ofMillis(250);
-  private static final Duration LOOK_AT_OUTPUT = Duration.ofMillis(250);
-  private static final int LAST_LINES = 20;
   private static final long ALMOST_NOTHING = 1 << 20; // bytes
   private static final String YEAR = "SIMULATION YEAR =";
 
-  private final ProcessRunner processes;
+  private final Programs programs;
   private final Executables executables;
   private final WeppFunctions.Models settings;
   private final RunCheck check;
@@ -57,7 +45,6 @@ final class ModelRunner {
   }
 
   ModelRunner(ProcessRunner processes, Executables executables, WeppFunctions.Models settings) {
-    this.processes = processes;
     this.executables = executables;
     this.settings = settings;
     check =
@@ -72,6 +59,7 @@ final class ModelRunner {
           "The folder %s for temporary files cannot be used: %s".formatted(settings.scratch(), e),
           e);
     }
+    programs = new Programs(processes, settings.grace(), settings.inputWait(), scratch);
   }
 
   /**
@@ -82,11 +70,7 @@ final class ModelRunner {
    * @param fault of the storage, of which the model or its outputs tell; null for none
    */
   private record Attempt(
-      ProcessEnd end,
-      List<String> lastLines,
-      boolean saysSuccess,
-      RunCheck.Findings left,
-      @Nullable String fault) {
+      Programs.Attempt ran, boolean saysSuccess, RunCheck.Findings left, @Nullable String fault) {
     boolean isGood() {
       return saysSuccess && left.failures().isEmpty();
     }
@@ -135,11 +119,12 @@ final class ModelRunner {
       throw new JobFailed(
           "FileNotFoundError", "the folder %s does not exist".formatted(model.runs()));
     }
-    awaitFiles(model, List.of(model.answers()), context);
+    programs.awaitFiles(model.name(), List.of(model.answers()), context);
     Answers answers =
         StorageFault.retrying(
             "Reading " + model.answers(), context, () -> Answers.read(model.answers()));
-    awaitFiles(model, answers.inputs().stream().map(model.runs()::resolve).toList(), context);
+    programs.awaitFiles(
+        model.name(), answers.inputs().stream().map(model.runs()::resolve).toList(), context);
     for (String output : answers.outputs()) {
       Path folder = model.runs().resolve(output).normalize().getParent();
       if (folder != null && !Files.isDirectory(folder)) {
@@ -150,23 +135,6 @@ final class ModelRunner {
       }
     }
     return answers;
-  }
-
-  /** New files of another host are seen late on NFS. */
-  private void awaitFiles(Model model, List<Path> files, JobContext context)
-      throws JobFailed, InterruptedException {
-    long deadline = System.nanoTime() + settings.inputWait().toNanos();
-    for (Path file : files) {
-      while (!Files.exists(file)) {
-        if (System.nanoTime() >= deadline) {
-          throw new JobFailed(
-              "FileNotFoundError",
-              "%s: input %s was not there after %s s"
-                  .formatted(model.name(), file.normalize(), settings.inputWait().toSeconds()));
-        }
-        context.pause(POLL_INPUTS);
-      }
-    }
   }
 
   private List<String> before(Model model, Answers answers, JobContext context)
@@ -233,7 +201,7 @@ final class ModelRunner {
           doubt(model, attempt.left().doubts(), log, context);
           tellFlake("success");
           return;
-        } else if (attempt.end().timedOut() && !attempt.saysSuccess()) {
+        } else if (attempt.ran().end().timedOut() && !attempt.saysSuccess()) {
           timedOut(attempt);
         } else if (fault == null) {
           throw failure(attempt);
@@ -262,24 +230,14 @@ final class ModelRunner {
             return true;
           });
       try (Stage stage = stage(model, answers)) {
-        Path printed = Files.createTempFile(scratch, "printed-", ".out");
-        try {
-          Attempt attempt = attempt(stage, printed);
-          if (attempt.isGood()) {
-            publish(stage, attempt);
-          }
-          return attempt;
-        } finally {
-          Files.delete(printed);
+        Attempt attempt = attempt(stage);
+        if (attempt.isGood()) {
+          publish(stage, attempt);
         }
-      } catch (SpawnFailed e) {
-        throw new JobFailed("OSError", String.valueOf(e.getMessage()));
-      } catch (ClosedByInterruptException e) {
-        Thread.interrupted(); // as every method that throws this
-        throw new InterruptedException("stopped while the last output of a model was read");
+        return attempt;
       } catch (IOException e) {
         throw new JobFailed(
-            "OSError", "%s: its output cannot be kept on this host: %s".formatted(model.name(), e));
+            "OSError", "%s cannot be staged on this host: %s".formatted(model.name(), e));
       }
     }
 
@@ -297,65 +255,45 @@ final class ModelRunner {
       }
     }
 
-    /** Returns when every line has been told, also a last one without an end. */
-    private Attempt attempt(Stage stage, Path printed)
-        throws IOException, SpawnFailed, JobFailed, InterruptedException {
-      Said said = new Said(log, model.kind() == Model.Kind.WATERSHED ? model.channel() : null);
-      ProcessEnd end;
-      try (LineTail tail = new LineTail(printed, line -> said.line(line, context));
-          CpuBudget.Share _ = cpu.acquire()) {
-        Runnable look =
-            () -> {
-              FaultPoint.RUNNING.reached();
-              tail.look();
-            };
-        end = processes.run(spec(stage, printed), LOOK_AT_OUTPUT, look);
-        context.account(usage(end));
-      }
-      boolean saysSuccess = said.lastLine().equals(model.success());
+    private Attempt attempt(Stage stage) throws IOException, JobFailed, InterruptedException {
+      AtomicInteger years = new AtomicInteger();
+      Programs.Attempt ran =
+          programs.run(
+              new Programs.Program(
+                  model.name(),
+                  List.of(model.executable().toString()),
+                  stage.runs(),
+                  model.answers(),
+                  Map.of(),
+                  model.timeout()),
+              cpu,
+              line -> {
+                log.line(line);
+                if (line.startsWith(YEAR)) {
+                  years.incrementAndGet();
+                }
+                if (model.kind() == Model.Kind.WATERSHED && model.channel() != null) {
+                  context.publish(model.channel(), line);
+                }
+              },
+              context);
+      boolean saysSuccess = ran.lastLine().equals(model.success());
       RunCheck.Findings left =
           saysSuccess
               ? StorageFault.retrying(
                   "Reading the outputs of " + model.name(),
                   context,
-                  () -> check.after(model, answers, end.exit(), said.years, stage))
+                  () -> check.after(model, answers, ran.end().exit(), years.get(), stage))
               : new RunCheck.Findings();
-      String fault = said.last.stream().filter(StorageFault::in).findFirst().orElse(null);
+      String fault = ran.lastLines().stream().filter(StorageFault::in).findFirst().orElse(null);
       if (fault == null && !left.failures().isEmpty() && isFull(stage.runs())) {
         fault = StorageFault.NO_SPACE; // of which gfortran's programs do not tell
       }
-      return new Attempt(end, List.copyOf(said.last), saysSuccess, left, fault);
+      return new Attempt(ran, saysSuccess, left, fault);
     }
 
     private static boolean isFull(Path folder) throws IOException {
       return Files.getFileStore(folder).getUsableSpace() < ALMOST_NOTHING;
-    }
-
-    private ProcessSpec spec(Stage stage, Path printed) {
-      Map<String, String> environment = new HashMap<>();
-      environment.put(ProcessRunner.CLAIM_VARIABLE, context.claimId());
-      // gfortran keeps output back when it goes to a file; unbuffered, its lines are seen live
-      environment.put("GFORTRAN_UNBUFFERED_PRECONNECTED", "1");
-      return new ProcessSpec(
-          List.of(model.executable().toString()),
-          stage.runs(),
-          model.answers(),
-          printed,
-          environment,
-          model.timeout(),
-          settings.grace());
-    }
-
-    private JobContext.Usage usage(ProcessEnd end) {
-      return new JobContext.Usage(
-          model.name(),
-          end.exit(),
-          end.wall(),
-          end.user(),
-          end.system(),
-          end.peakRssBytes(),
-          end.readBytes(),
-          end.writtenBytes());
     }
 
     private void publish(Stage stage, Attempt attempt) throws JobFailed, InterruptedException {
@@ -386,7 +324,7 @@ final class ModelRunner {
               context.jobId(),
               Provenance.VERSION,
               context.clock().instant(),
-              attempt.end().wall().toMillis() / 1000.0,
+              attempt.ran().end().wall().toMillis() / 1000.0,
               new Provenance.Item(
                   model.executable().toString(),
                   Files.size(model.executable()),
@@ -398,17 +336,15 @@ final class ModelRunner {
     }
 
     private void timedOut(Attempt attempt) throws InterruptedException {
-      List<String> lines = attempt.lastLines();
-      String last = lines.isEmpty() ? "" : lines.getLast();
       int n = timeouts.size() + 1;
       int attempts = model.retries() + 1;
-      timeouts.add("a%d:%ss last=\"%s\"".formatted(n, seconds(attempt.end().wall()), last));
+      String last = attempt.ran().lastLine();
+      timeouts.add(
+          "a%d:%ss last=\"%s\"".formatted(n, Programs.seconds(attempt.ran().end().wall()), last));
       log.note("timeout attempt=%d/%d last=\"%s\"".formatted(n, attempts, last));
       if (n < attempts) {
-        double wait = Math.min(5, 0.5 * Math.pow(2, n - 1));
-        Duration backoff =
-            Duration.ofMillis((long) (1000 * (wait + ThreadLocalRandom.current().nextDouble(0.5))));
-        log.note("retrying after timeout backoff=%ss".formatted(seconds(backoff)));
+        Duration backoff = Programs.backoff(n);
+        log.note("retrying after timeout backoff=%ss".formatted(Programs.seconds(backoff)));
         context.pause(backoff);
       }
     }
@@ -428,61 +364,17 @@ final class ModelRunner {
     }
 
     private JobFailed failure(Attempt attempt) {
-      List<String> bad = attempt.left().failures();
-      List<String> evidence = new ArrayList<>();
-      evidence.add("command: " + model.executable());
-      evidence.add("folder: " + model.runs());
-      evidence.add("standard input: " + model.answers());
-      int exit = attempt.end().exit();
-      evidence.add("exit: " + (exit >= 0 ? "code " + exit : "signal " + -exit));
+      String message = model.failure(attempt.ran().end().exit());
+      List<String> found = new ArrayList<>();
+      if (!attempt.ran().program().folder().equals(model.runs())) {
+        found.add("staged for: " + model.runs());
+      }
       if (attempt.saysSuccess()) {
-        evidence.add("WEPP reported success, but " + listed(bad));
+        String bad = listed(attempt.left().failures());
+        found.add("WEPP reported success, but " + bad);
+        message = model.kind().routing ? message : message + "; " + bad;
       }
-      evidence.add("last lines of output:");
-      attempt.lastLines().forEach(line -> evidence.add("  " + line));
-      String message = model.failure(exit);
-      return new JobFailed(
-          "Exception",
-          attempt.saysSuccess() && !model.kind().routing ? message + "; " + listed(bad) : message,
-          evidence);
-    }
-  }
-
-  private static String seconds(Duration duration) {
-    return String.format(Locale.ROOT, "%.1f", duration.toMillis() / 1000.0);
-  }
-
-  /** What a model has printed so far. */
-  private static final class Said {
-    private final ModelLog log;
-    private final @Nullable String channel;
-    private final Deque<String> last = new ArrayDeque<>();
-    private int years;
-
-    /**
-     * @param channel where every line is told; null for nowhere
-     */
-    Said(ModelLog log, @Nullable String channel) {
-      this.log = log;
-      this.channel = channel;
-    }
-
-    String lastLine() {
-      return last.isEmpty() ? "" : last.getLast();
-    }
-
-    void line(String line, JobContext context) {
-      log.line(line);
-      last.add(line);
-      if (last.size() > LAST_LINES) {
-        last.remove();
-      }
-      if (line.startsWith(YEAR)) {
-        years++;
-      }
-      if (channel != null) {
-        context.publish(channel, line);
-      }
+      return new JobFailed("Exception", message, attempt.ran().evidence(found));
     }
   }
 }

@@ -1,12 +1,9 @@
 package cloud.wepp.worker.wepp;
 
 import cloud.wepp.rq.QueueUnavailable;
-import cloud.wepp.rq.pickle.PyRepr;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.JobHandler;
-import cloud.wepp.worker.job.JobOutcome;
-import cloud.wepp.worker.job.StopReason;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
 import java.nio.file.Path;
@@ -14,7 +11,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -25,6 +21,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class WeppFunctions {
   private static final Logger LOG = LoggerFactory.getLogger(WeppFunctions.class);
+  private static final String PANEL = "wepp"; // of the run's page
   private static final String MODULE = "wepppy.rq.wepp_rq.";
 
   private final RunFolders folders;
@@ -118,20 +115,13 @@ public final class WeppFunctions {
         wepp.function(List.of("runid", "flowpath", "wepp_bin"), 2, wepp.one(wepp::flowpath)));
   }
 
-  /** What a function does in its run folder. */
-  @FunctionalInterface
-  private interface Body {
-    PyValue run(RunFolder folder, Arguments arguments, JobContext context)
-        throws JobFailed, InterruptedException;
-  }
-
   /** The one model that a function runs. */
   @FunctionalInterface
   private interface Only {
     Model of(RunFolder folder, Arguments arguments) throws JobFailed;
   }
 
-  private Body one(Only only) {
+  private RunFunction.Body one(Only only) {
     return (folder, arguments, context) -> {
       long start = System.nanoTime();
       models.run(only.of(folder, arguments), cpu, context);
@@ -220,99 +210,10 @@ public final class WeppFunctions {
   }
 
   private static String channel(Arguments arguments) {
-    return arguments.shown("runid") + ":wepp";
+    return arguments.shown("runid") + ":" + PANEL;
   }
 
-  /** What WEPPcloud does around each of its functions. */
-  private JobHandler function(List<String> parameters, int required, Body body) {
-    return (call, context) -> {
-      String name = call.function().substring(MODULE.length());
-      try {
-        Arguments arguments = Arguments.bind(call, parameters, required);
-        RunFolder folder = new RunFolder(folders.find(arguments.text("runid")));
-        folder.checkWritable();
-        return new Shown(name, shown(name, arguments), folder, channel(arguments), context)
-            .run(() -> body.run(folder, arguments, context));
-      } catch (JobFailed e) {
-        return failed(e.traceback(name), context);
-      }
-    };
-  }
-
-  /** As WEPPcloud writes a call: the run id bare, the other arguments by name. */
-  private static String shown(String name, Arguments arguments) {
-    StringBuilder shown = new StringBuilder(name).append('(');
-    String separator = "";
-    for (String parameter : arguments.values().keySet()) {
-      shown.append(separator);
-      if (!parameter.equals("runid")) {
-        shown.append(parameter).append('=');
-      }
-      shown.append(arguments.shown(parameter));
-      separator = ", ";
-    }
-    return shown.append(')').toString();
-  }
-
-  private static JobOutcome failed(String traceback, JobContext context) {
-    context.putMeta(Map.of("exc_string", PyValue.of(traceback)));
-    return new JobOutcome.Failed(traceback);
-  }
-
-  /** One call with what its user sees of it: status lines, logs and meta. */
-  private record Shown(
-      String name, String call, RunFolder folder, String channel, JobContext context) {
-
-    @FunctionalInterface
-    interface Work {
-      PyValue run() throws JobFailed, InterruptedException;
-    }
-
-    JobOutcome run(Work work) throws InterruptedException {
-      context.putMeta(
-          Map.of(
-              "pid", PyValue.of(ProcessHandle.current().pid()),
-              "runid", PyValue.of(channel.substring(0, channel.lastIndexOf(':')))));
-      log("%s: %s (%s)".formatted(context.queue(), context.description(), context.jobId()));
-      tell("STARTED " + call);
-      boolean toldEnd = false;
-      try {
-        PyValue result = work.run();
-        String shown = result instanceof PyValue.None ? "" : " -> " + PyRepr.of(result);
-        tell("COMPLETED " + call + shown);
-        toldEnd = true;
-        log("%s: Job OK (%s)".formatted(context.queue(), context.jobId()));
-        return new JobOutcome.Succeeded(result);
-      } catch (JobFailed e) {
-        toldEnd = true;
-        return fail(e.traceback(call));
-      } catch (InterruptedException e) {
-        // rq's alarm raises inside the function; a stop kills it, and then it says nothing.
-        if (context.stopReason().equals(Optional.of(StopReason.TIMEOUT))) {
-          JobOutcome _ = fail(StopReason.TIMEOUT.text(context.timeoutSeconds()));
-        }
-        toldEnd = true;
-        throw e;
-      } finally {
-        if (!toldEnd) {
-          tell("EXCEPTION " + call);
-        }
-      }
-    }
-
-    private JobOutcome fail(String traceback) {
-      tell("EXCEPTION " + call);
-      folder.logException(context.clock().instant(), name, traceback);
-      log("%s: Job %s failed".formatted(context.queue(), context.jobId()));
-      return failed(traceback, context);
-    }
-
-    private void tell(String text) {
-      context.publish(channel, "rq:" + context.jobId() + " " + text);
-    }
-
-    private void log(String text) {
-      folder.log(context.clock().instant(), text);
-    }
+  private JobHandler function(List<String> parameters, int required, RunFunction.Body body) {
+    return new RunFunction(folders, PANEL, parameters, required, body);
   }
 }
