@@ -7,6 +7,7 @@ import cloud.wepp.worker.process.LineTail;
 import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
 import cloud.wepp.worker.process.ProcessSpec;
+import cloud.wepp.worker.process.ProcessStopped;
 import cloud.wepp.worker.process.SpawnFailed;
 import java.io.IOException;
 import java.io.Writer;
@@ -159,7 +160,9 @@ final class ModelRunner {
     throw new JobFailed(
         "TimeoutError",
         "Hillslope simulation timed out for wepp_id=%d; runs_dir=%s; timeout_summary=[%s]"
-            .formatted(model.id(), model.runs(), String.join("; ", timeouts)));
+            .formatted(model.id(), model.runs(), String.join("; ", timeouts)),
+        List.of(),
+        ProcessEnd.Cause.TIMED_OUT.word());
   }
 
   private static String limits(Model model) {
@@ -274,8 +277,11 @@ final class ModelRunner {
             tail.look();
           };
       ProcessEnd end = processes.run(spec(model, printed, context), LOOK_AT_OUTPUT, look);
-      context.account(usage(model, end));
+      context.account(model.name(), end);
       return end;
+    } catch (ProcessStopped e) {
+      context.account(model.name(), e.end());
+      throw e;
     }
   }
 
@@ -287,7 +293,8 @@ final class ModelRunner {
         printed,
         environment(model, context),
         model.timeout(),
-        grace);
+        grace,
+        context.limits());
   }
 
   private static Map<String, String> environment(Model model, JobContext context) {
@@ -298,18 +305,6 @@ final class ModelRunner {
       environment.put("GFORTRAN_UNBUFFERED_PRECONNECTED", "1");
     }
     return environment;
-  }
-
-  private static JobContext.Usage usage(Model model, ProcessEnd end) {
-    return new JobContext.Usage(
-        model.name(),
-        end.exit(),
-        end.wall(),
-        end.user(),
-        end.system(),
-        end.peakRssBytes(),
-        end.readBytes(),
-        end.writtenBytes());
   }
 
   private static void verify(Model model, Attempt attempt, Answers answers, boolean saysSuccess)
@@ -332,17 +327,18 @@ final class ModelRunner {
     evidence.add("command: " + model.executable());
     evidence.add("folder: " + model.runs());
     evidence.add("standard input: " + model.answers());
-    evidence.add("exit: " + exit(attempt.end()));
+    evidence.add("process: " + attempt.end().words());
     if (saysSuccess) {
       evidence.add("WEPP reported success, but " + String.join(", ", bad));
     }
     evidence.add("last lines of output:");
     attempt.lastLines().forEach(line -> evidence.add("  " + line));
-    throw new JobFailed("Exception", message(model, attempt.end(), saysSuccess, bad), evidence);
-  }
-
-  private static String exit(ProcessEnd end) {
-    return end.exit() >= 0 ? "code " + end.exit() : "signal " + -end.exit();
+    ProcessEnd.Cause cause = attempt.end().cause();
+    throw new JobFailed(
+        "Exception",
+        message(model, attempt.end(), saysSuccess, bad),
+        evidence,
+        cause == ProcessEnd.Cause.EXITED ? "failed" : cause.word());
   }
 
   /** WEPPcloud's own words; its pages make a link of the second kind. */
