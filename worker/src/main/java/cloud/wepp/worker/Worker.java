@@ -166,14 +166,7 @@ public final class Worker implements AutoCloseable {
     CpuBudget cpu =
         new CpuBudget(config.worker().cpu().orElse(Runtime.getRuntime().availableProcessors()));
     return WeppFunctions.of(
-        new RunFolders(
-            wepp.runs(),
-            wepp.legacyRuns(),
-            wepp.batch(),
-            wepp.culverts(),
-            wepp.profileTmp(),
-            wepp.profileFork(),
-            wepp.profileArchive()),
+        runFolders(wepp),
         new WeppFunctions.Settings(
             wepp.binDir(),
             wepp.hillslopeTimeout(),
@@ -189,9 +182,21 @@ public final class Worker implements AutoCloseable {
                 wepp.longestName(),
                 wepp.staging(),
                 wepp.provenance(),
-                wepp.scratch())),
+                wepp.scratch(),
+                VERSION)),
         processes,
         cpu);
+  }
+
+  static RunFolders runFolders(WorkerConfig.Wepp wepp) {
+    return new RunFolders(
+        wepp.runs(),
+        wepp.legacyRuns(),
+        wepp.batch(),
+        wepp.culverts(),
+        wepp.profileTmp(),
+        wepp.profileFork(),
+        wepp.profileArchive());
   }
 
   private static PythonHandler python(

@@ -325,7 +325,7 @@ final class ModelRunner {
       new Provenance(
               model.name(),
               context.jobId(),
-              Provenance.VERSION,
+              settings.version(),
               context.clock().instant(),
               attempt.ran().end().wall().toMillis() / 1000.0,
               new Provenance.Item(

@@ -1,17 +1,20 @@
 package cloud.wepp.worker.wepp;
 
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Objects;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
@@ -26,7 +29,7 @@ import tools.jackson.databind.json.JsonMapper;
  * @param at when the outputs were in place
  * @param doubts what the run is doubtful for
  */
-record Provenance(
+public record Provenance(
     String model,
     String job,
     String version,
@@ -39,17 +42,13 @@ record Provenance(
   private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final String FOLDER = ".provenance";
 
-  /** The version of this worker that wrote or reads a record. */
-  static final String VERSION =
-      Objects.requireNonNullElse(Provenance.class.getPackage().getImplementationVersion(), "dev");
-
   /**
    * A file.
    *
    * @param name as the model is told it
    * @param sha256 in hex; null for the pass files of a routing run, whose own records have it
    */
-  record Item(String name, long bytes, @Nullable String sha256) {
+  public record Item(String name, long bytes, @Nullable String sha256) {
     static Item of(String name, FileScan scan) {
       return new Item(name, scan.bytes(), scan.sha256());
     }
@@ -58,7 +57,7 @@ record Provenance(
       Path file = runs.resolve(name);
       return Files.exists(file)
           && Files.size(file) == bytes
-          && FileScan.of(file).sha256().equals(sha256);
+          && (sha256 == null || FileScan.of(file).sha256().equals(sha256));
     }
   }
 
@@ -147,5 +146,68 @@ record Provenance(
         Comparator.comparingInt((Provenance one) -> one.model.length())
             .thenComparing(Provenance::model));
     return all;
+  }
+
+  /**
+   * Prints what is known of a run.
+   *
+   * @param json everything, instead of a line for each model
+   * @param check whether the files are compared with what is known of them
+   * @return whether nothing was found that has changed
+   * @throws IOException if there is no such run, or a record cannot be read
+   */
+  public static boolean print(
+      RunFolders folders, String run, boolean json, boolean check, PrintStream out)
+      throws IOException {
+    Path runs;
+    try {
+      runs = new RunFolder(folders.find(run)).runs();
+    } catch (JobFailed e) {
+      throw new NoSuchFileException(String.valueOf(e.getMessage()));
+    }
+    List<Provenance> all = all(runs);
+    if (json) {
+      out.println(JSON.writerWithDefaultPrettyPrinter().writeValueAsString(all));
+    } else if (all.isEmpty()) {
+      out.printf("Nothing is known of %s: no model has ended well in %s.%n", run, runs);
+    } else {
+      out.printf(
+          "%-28s  %-20s  %8s  %-12s  %-12s  %s%n",
+          "model", "ended well", "seconds", "executable", "worker", "doubts");
+      all.forEach(one -> one.print(out));
+    }
+    boolean same = true;
+    for (Provenance one : check ? all : List.<Provenance>of()) {
+      for (String changed : one.changed(runs)) {
+        same = false;
+        out.printf("%s: %s has changed since%n", one.model, changed);
+      }
+    }
+    return same;
+  }
+
+  private void print(PrintStream out) {
+    out.printf(
+        Locale.ROOT,
+        "%-28s  %-20s  %8.1f  %-12.12s  %-12s  %s%n",
+        model,
+        at.truncatedTo(ChronoUnit.SECONDS),
+        seconds,
+        executable.sha256,
+        version,
+        doubts.isEmpty() ? "none" : String.join("; ", doubts));
+  }
+
+  private List<String> changed(Path runs) throws IOException {
+    List<String> changed = new ArrayList<>();
+    for (Item item : Stream.concat(inputs.stream(), outputs.stream()).toList()) {
+      if (!item.isStill(runs)) {
+        changed.add(item.name);
+      }
+    }
+    if (!executable.isStill(runs)) {
+      changed.add(executable.name);
+    }
+    return changed;
   }
 }

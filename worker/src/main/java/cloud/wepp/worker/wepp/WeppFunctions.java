@@ -61,6 +61,7 @@ public final class WeppFunctions {
    * @param staging whether models write to {@code scratch} first: auto, local or off
    * @param provenance whether each good run is recorded
    * @param scratch the folder for what is needed for a while
+   * @param version of this worker
    */
   public record Models(
       Duration grace,
@@ -70,7 +71,8 @@ public final class WeppFunctions {
       int longestName,
       String staging,
       boolean provenance,
-      Path scratch) {}
+      Path scratch,
+      String version) {}
 
   private WeppFunctions(
       RunFolders folders, Settings settings, ProcessRunner processes, CpuBudget cpu) {

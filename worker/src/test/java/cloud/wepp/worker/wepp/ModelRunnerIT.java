@@ -114,7 +114,7 @@ class ModelRunnerIT {
             processes,
             new Executables(folder),
             new WeppFunctions.Models(
-                Duration.ofMillis(200), inputWait, 2, "warn", 110, staging, true, scratch))
+                Duration.ofMillis(200), inputWait, 2, "warn", 110, staging, true, scratch, "0"))
         .run(model, new CpuBudget(2), job);
   }
 

@@ -48,7 +48,7 @@ class ProvenanceIT {
             processes,
             executables,
             new WeppFunctions.Models(
-                Duration.ZERO, Duration.ZERO, 0, "warn", 110, "off", true, folder));
+                Duration.ZERO, Duration.ZERO, 0, "warn", 110, "off", true, folder, "0"));
     model =
         Model.hillslope(
             1, runs, executables.find(null, true), Duration.ofMinutes(1), 0, "run:wepp");

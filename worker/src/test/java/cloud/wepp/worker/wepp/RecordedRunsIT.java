@@ -139,7 +139,8 @@ class RecordedRunsIT {
                             recorded.build.equals("gfortran") ? 74 : 110,
                             "off",
                             true,
-                            folder.resolve("scratch")))
+                            folder.resolve("scratch"),
+                            "0"))
                     .run(model, new CpuBudget(1), job));
     String end = failed == null ? "good" : failed.traceback("call()");
     assertThat(end).contains(expected(recorded));

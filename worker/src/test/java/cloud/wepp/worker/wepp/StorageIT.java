@@ -118,7 +118,8 @@ class StorageIT {
             110,
             staging,
             true,
-            folder.resolve("scratch")));
+            folder.resolve("scratch"),
+            "0"));
   }
 
   private String run(String staging, String fault) throws Exception {

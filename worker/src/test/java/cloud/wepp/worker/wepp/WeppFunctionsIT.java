@@ -74,7 +74,7 @@ class WeppFunctionsIT {
                 0,
                 2,
                 new WeppFunctions.Models(
-                    Duration.ZERO, Duration.ZERO, 0, "warn", 110, "off", true, folder)),
+                    Duration.ZERO, Duration.ZERO, 0, "warn", 110, "off", true, folder, "0")),
             processes,
             new CpuBudget(2));
   }
