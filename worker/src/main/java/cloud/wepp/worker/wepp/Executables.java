@@ -15,7 +15,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** The WEPP executables of one folder, named as WEPPcloud names them. */
+/** The executables of one folder, WEPP or CLIGEN, named as WEPPcloud names them. */
 final class Executables {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_]+");
 
@@ -47,6 +47,17 @@ final class Executables {
     }
     Path hill = folder.resolve(name + "_hill");
     return usable(hillslope && Files.exists(hill) ? hill : folder.resolve(name));
+  }
+
+  /** CLIGEN of a version: {@code cligen532} is 5.3.2. */
+  Path cligen(String version) throws JobFailed {
+    if (!version.matches("\\d{1,2}(\\.\\d{1,2}){1,2}")) {
+      throw new JobFailed(
+          "ValueError",
+          "cliver '%s' is no version of CLIGEN; nothing was run"
+              .formatted(version.replaceAll("\\p{Cntrl}", "?")));
+    }
+    return usable(folder.resolve("cligen" + version.replace(".", "")));
   }
 
   private static Path usable(Path executable) throws JobFailed {
