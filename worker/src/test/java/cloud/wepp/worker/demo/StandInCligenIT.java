@@ -81,7 +81,7 @@ class StandInCligenIT {
   @ParameterizedTest
   @CsvSource({
     "-inope.par -b1 -y2 -t5 -owepp.cli -F, '', 2, End of file",
-    "-i id106388.par -b1 -y2 -t5 -owepp.cli, '', 2, End of file",
+    "-i id106388.par -b 1 -y 2 -t 5 -o wepp.cli -F, '', 2, End of file",
     "-iid106388.par -b1 -yabc -t5 -owepp.cli -F, '', 2, Bad integer for item 1 in list input",
     "-iid106388.par -b1 -y2 -tabc -owepp.cli -F, '', 2, Bad integer for item 1 in list input",
     "-iid106388.par -b1 -y0 -t5 -owepp.cli -F, '', 2, End of file",
