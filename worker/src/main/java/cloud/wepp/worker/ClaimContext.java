@@ -13,6 +13,8 @@ import cloud.wepp.worker.job.StopReason;
 import java.io.StringWriter;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -29,6 +31,8 @@ final class ClaimContext implements JobContext {
   private static final Logger LOG = LoggerFactory.getLogger(ClaimContext.class);
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
+  private static final int MOST_DOUBTS = 20; // one of each hillslope says it all
+
   private final RunningJob running;
   private final Claim claim;
   private final BooleanSupplier again;
@@ -36,6 +40,7 @@ final class ClaimContext implements JobContext {
   private final WeppcloudRedis weppcloud;
   private final InstantSource clock;
   private byte[] meta; // as it is in Redis; guarded by this
+  private final List<String> doubts = new ArrayList<>(); // guarded by this
   private int processes; // these six are guarded by this
   private int lastExit;
   private Duration user = Duration.ZERO;
@@ -140,6 +145,13 @@ final class ClaimContext implements JobContext {
   }
 
   @Override
+  public synchronized void doubt(String text) {
+    if (doubts.size() < MOST_DOUBTS) {
+      doubts.add(text);
+    }
+  }
+
+  @Override
   public synchronized void account(Usage usage) {
     FaultPoint.EXITED.reached();
     processes++;
@@ -160,6 +172,11 @@ final class ClaimContext implements JobContext {
       detail.writeStringProperty("cause", cause);
       if (!error.isEmpty()) {
         detail.writeStringProperty("error", error);
+      }
+      if (!doubts.isEmpty()) {
+        detail.writeArrayPropertyStart("doubts");
+        doubts.forEach(detail::writeString);
+        detail.writeEndArray();
       }
       if (processes > 0) {
         detail.writeNumberProperty("processes", processes);

@@ -175,38 +175,46 @@ public final class Worker implements AutoCloseable {
             wepp.profileTmp(),
             wepp.profileFork(),
             wepp.profileArchive());
+    WeppFunctions.Models how =
+        new WeppFunctions.Models(
+            config.timing().grace(),
+            wepp.inputWait(),
+            wepp.storageRetries(),
+            wepp.verify(),
+            wepp.longestName(),
+            wepp.staging(),
+            wepp.provenance(),
+            wepp.scratch());
     Map<String, JobHandler> models = new HashMap<>();
     models.putAll(
         WeppFunctions.of(
             folders,
             new WeppFunctions.Settings(
                 wepp.binDir(),
-                config.timing().grace(),
-                wepp.inputWait(),
                 wepp.hillslopeTimeout(),
                 wepp.runTimeout(),
                 wepp.multiOfeTimeout(),
                 wepp.timeoutRetries(),
-                config.worker().jobCpu().orElse(cpu.processors())),
+                config.worker().jobCpu().orElse(cpu.processors()),
+                how),
             processes,
             cpu));
-    models.putAll(CligenFunctions.of(folders, cligen(config), processes, cpu));
+    models.putAll(CligenFunctions.of(folders, cligen(config.cligen(), how), processes, cpu));
     return models;
   }
 
-  private static CligenFunctions.Settings cligen(WorkerConfig config) {
-    WorkerConfig.Cligen cligen = config.cligen();
+  private static CligenFunctions.Settings cligen(
+      WorkerConfig.Cligen cligen, WeppFunctions.Models how) {
     return new CligenFunctions.Settings(
         cligen.binDir(),
         cligen.geodata(),
-        config.timing().grace(),
-        config.wepp().inputWait(),
         cligen.multipleYearTimeout(),
         cligen.observedTimeout(),
         cligen.observedRetries(),
         cligen.modifiedParTimeout(),
         cligen.singleStormTimeout(),
-        cligen.verify().equals("fail"));
+        cligen.verify().equals("fail"),
+        how);
   }
 
   private static PythonHandler python(

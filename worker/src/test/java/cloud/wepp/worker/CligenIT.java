@@ -522,7 +522,35 @@ class CligenIT {
     assertThat(climate.resolve("cligen.log").toFile().length()).isGreaterThan(49_000_000);
   }
 
+  @Test
+  void aFaultOfTheStorageIsTriedAgainAndThenToldAsOne() throws Exception {
+    settings.add("wepp.storage-retries=1");
+    program(
+        "if mkdir first; then echo part >wepp.cli; echo 'Stale file handle'; exit 2; fi\n"
+            + afterCligen(""));
+    assertThat(result("modified_par", with("years", 3, "cliver", "9.9"))).contains("'days': 1095");
+    program("echo 'severe (38): No space left on device'; exit 38");
+    assertThat(failure("modified_par", with("years", 3, "cliver", "9.9")))
+        .endsWith(
+            "OSError: the storage failed, not the model: cligen par_mod said 'severe (38): No"
+                + " space left on device', in 2 attempts\n");
+  }
+
   // what is refused
+
+  @Test
+  void anExecutableThatIsNotTheReleaseIsNotRun() throws Exception {
+    program(afterCligen(""));
+    Path release = bin.resolve("cligen99.json");
+    Files.writeString(release, "{\"binary\": {\"sha256\": \"abc\"}}");
+    try {
+      assertThat(failure("multiple_year", with("years", 3, "cliver", "9.9")))
+          .contains("CligenProvenanceError: ")
+          .endsWith("whose SHA-256 is 'abc'; nothing was run\n");
+    } finally {
+      Files.delete(release);
+    }
+  }
 
   @Test
   void stationsFromElsewhereAreRefused() throws Exception {

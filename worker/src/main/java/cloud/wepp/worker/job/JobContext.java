@@ -65,6 +65,9 @@ public interface JobContext {
   /** Sets keys of the job's {@code meta}, if the job still holds the bytes that were read. */
   void putMeta(Map<String, PyValue> entries);
 
+  /** Notes for the history what the result is doubtful for, though the job went well. */
+  void doubt(String text);
+
   /** Adds one ended process to the job's account. */
   void account(Usage usage);
 

@@ -7,7 +7,6 @@ import cloud.wepp.worker.wepp.Programs.Program;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
@@ -24,12 +23,15 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Runs CLIGEN as WEPPcloud's {@code Cligen} does, with a log beside its files, and retries after a
- * timeout only. CLIGEN ends with 0 after most of what can go wrong; a run is good when its climate
- * has every day that was asked for. Whatever else it has made is removed.
+ * timeout and after a fault of the storage only. CLIGEN ends with 0 after most of what can go
+ * wrong; a run is good when its climate has every day that was asked for. Whatever else it has made
+ * is removed.
  *
  * @param strict whether a climate fails that WEPPcloud accepts, but that is doubtful
+ * @param storageRetries attempts after the storage failed in the first one
  */
-record Cligen(Programs programs, Executables executables, CpuBudget cpu, boolean strict) {
+record Cligen(
+    Programs programs, Executables executables, CpuBudget cpu, boolean strict, int storageRetries) {
   private static final Logger LOG = LoggerFactory.getLogger(Cligen.class);
 
   /** As WEPPcloud's own: the deterministic locale is for what CLIGEN prints. */
@@ -134,8 +136,9 @@ record Cligen(Programs programs, Executables executables, CpuBudget cpu, boolean
    */
   Made run(Run run, List<String> doubts, JobContext context)
       throws JobFailed, InterruptedException {
-    doubt(run, doubts);
-    prepare(run);
+    refuse(run, doubts);
+    StorageFault.retrying(
+        "Preparing %s in %s".formatted(run.name(), run.folder), context, () -> prepare(run));
     boolean good = false;
     try (ModelLog log = new ModelLog(run.log(), run.name() + " ")) {
       log.line("[%s] %s".formatted(run.kind.runner, executables.identity(run.executable)));
@@ -151,25 +154,21 @@ record Cligen(Programs programs, Executables executables, CpuBudget cpu, boolean
     }
   }
 
-  private void doubt(Run run, List<String> doubts) throws JobFailed {
+  private void refuse(Run run, List<String> doubts) throws JobFailed {
     if (strict && !doubts.isEmpty()) {
       throw run.failed("ValueError", "is doubtful: " + String.join(", ", doubts), List.of());
     }
   }
 
-  private static void prepare(Run run) throws JobFailed {
-    try {
-      remove(run.climate());
-      remove(run.log());
-      Path stdin = run.stdin();
-      if (stdin != null && run.answers != null) {
-        remove(stdin);
-        Files.writeString(stdin, run.answers, StandardOpenOption.CREATE_NEW);
-      }
-    } catch (IOException e) {
-      throw new JobFailed(
-          "OSError", "%s cannot be prepared in %s: %s".formatted(run.name(), run.folder, e));
+  private static boolean prepare(Run run) throws IOException {
+    remove(run.climate());
+    remove(run.log());
+    Path stdin = run.stdin();
+    if (stdin != null && run.answers != null) {
+      remove(stdin);
+      Files.writeString(stdin, run.answers, StandardOpenOption.CREATE_NEW);
     }
+    return true;
   }
 
   /** Also a link, which is not followed. */
@@ -213,11 +212,17 @@ record Cligen(Programs programs, Executables executables, CpuBudget cpu, boolean
 
     Made make() throws JobFailed, InterruptedException {
       int attempts = run.retries + 1;
-      for (int n = 1; ; n++) {
+      int faults = 0;
+      while (true) {
+        int n = timeouts.size() + 1;
         log.note("attempt %d/%d start".formatted(n, attempts));
         marks.clear();
         Attempt attempt = programs.run(program, cpu, this::line, context);
-        if (!attempt.end().timedOut()) {
+        if (attempt.end().timedOut()) {
+          timedOut(attempt, n, attempts);
+          continue;
+        }
+        try {
           Made made = made(attempt);
           if (!timeouts.isEmpty()) {
             log.note(
@@ -225,19 +230,44 @@ record Cligen(Programs programs, Executables executables, CpuBudget cpu, boolean
                     .formatted(timeouts.size(), n, attempts));
           }
           return made;
+        } catch (JobFailed e) {
+          String fault = storageFault(attempt);
+          if (fault == null) {
+            throw e;
+          }
+          if (faults == storageRetries) {
+            throw StorageFault.failure(
+                "%s said '%s', in %d attempts".formatted(run.name(), fault, faults + 1));
+          }
+          faults++;
+          log.note("storage fault, trying again: " + fault);
+          removeWhatWasMade(run);
+          context.pause(StorageFault.backoff(faults));
         }
-        timeouts.add(n);
-        log.note(
-            "timeout attempt=%d/%d timeout=%ds".formatted(n, attempts, run.timeout.toSeconds()));
-        removeWhatWasMade(run);
-        if (n == attempts) {
-          throw run.failed("TimeoutError", "timed out", attempt.evidence(List.of(limits())));
-        }
-        Duration backoff = Programs.backoff(n);
-        log.note(
-            "retrying after timeout (next_attempt=%d/%d) backoff=%ss"
-                .formatted(n + 1, attempts, Programs.seconds(backoff)));
-        context.pause(backoff);
+      }
+    }
+
+    private void timedOut(Attempt attempt, int n, int attempts)
+        throws JobFailed, InterruptedException {
+      timeouts.add(n);
+      log.note("timeout attempt=%d/%d timeout=%ds".formatted(n, attempts, run.timeout.toSeconds()));
+      removeWhatWasMade(run);
+      if (n == attempts) {
+        throw run.failed("TimeoutError", "timed out", attempt.evidence(List.of(limits())));
+      }
+      Duration backoff = Programs.backoff(n);
+      log.note(
+          "retrying after timeout (next_attempt=%d/%d) backoff=%ss"
+              .formatted(n + 1, attempts, Programs.seconds(backoff)));
+      context.pause(backoff);
+    }
+
+    private @Nullable String storageFault(Attempt attempt) {
+      String told = attempt.lastLines().stream().filter(StorageFault::in).findFirst().orElse(null);
+      try {
+        return told == null && StorageFault.isFull(run.folder) ? StorageFault.NO_SPACE : told;
+      } catch (IOException e) {
+        return told;
       }
     }
 
@@ -253,7 +283,7 @@ record Cligen(Programs programs, Executables executables, CpuBudget cpu, boolean
       DOUBTFUL.stream().filter(low::contains).forEach(marks::add);
     }
 
-    private Made made(Attempt attempt) throws JobFailed {
+    private Made made(Attempt attempt) throws JobFailed, InterruptedException {
       int exit = attempt.end().exit();
       if (exit != 0 && run.kind.exitsWith0) {
         throw run.failed("RuntimeError", "exited " + exit, attempt.evidence(List.of()));
@@ -275,18 +305,17 @@ record Cligen(Programs programs, Executables executables, CpuBudget cpu, boolean
             attempt.evidence(List.of()));
       }
       doubts.subList(told, doubts.size()).forEach(doubt -> log.note("doubtful: " + doubt));
+      doubts.forEach(doubt -> context.doubt(run.name() + ": " + doubt));
       return new Made(climate.days(), List.copyOf(doubts), !bad.isEmpty());
     }
 
-    private Climate climate(Attempt attempt) throws JobFailed {
-      Climate climate;
-      try {
-        climate = Climate.read(run.climate());
-      } catch (NoSuchFileException e) {
+    private Climate climate(Attempt attempt) throws JobFailed, InterruptedException {
+      if (!Files.exists(run.climate())) {
         throw run.failed("AssertionError", "made no climate", attempt.evidence(List.of()));
-      } catch (IOException e) {
-        throw run.failed("OSError", "made a climate that cannot be read: " + e, List.of());
       }
+      Climate climate =
+          StorageFault.retrying(
+              "Reading " + run.climate(), context, () -> Climate.read(run.climate()));
       List<String> wrong = new ArrayList<>(climate.wrong());
       LocalDate first = climate.first();
       LocalDate last = climate.last();

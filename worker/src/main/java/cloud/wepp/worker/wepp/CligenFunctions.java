@@ -9,7 +9,6 @@ import cloud.wepp.worker.process.ProcessRunner;
 import cloud.wepp.worker.wepp.Cligen.Kind;
 import cloud.wepp.worker.wepp.Cligen.Made;
 import cloud.wepp.worker.wepp.Cligen.Run;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -52,34 +51,34 @@ public final class CligenFunctions {
    *
    * @param executables the folder of the executables
    * @param geodata the folder of shared data, in which station files may be
-   * @param grace between TERM and KILL
-   * @param inputWait how long inputs may be late
    * @param multipleYearTimeout for the one attempt
    * @param observedTimeout for each attempt
    * @param observedRetries attempts after the first one timed out
    * @param modifiedParTimeout for the one attempt
    * @param singleStormTimeout for the one attempt
    * @param strict whether a climate fails that WEPPcloud accepts, but that is doubtful
+   * @param models how each run of a model is done, as far as it concerns CLIGEN
    */
   public record Settings(
       Path executables,
       Path geodata,
-      Duration grace,
-      Duration inputWait,
       Duration multipleYearTimeout,
       Duration observedTimeout,
       int observedRetries,
       Duration modifiedParTimeout,
       Duration singleStormTimeout,
-      boolean strict) {}
+      boolean strict,
+      WeppFunctions.Models models) {}
 
   private CligenFunctions(
       RunFolders folders, Settings settings, ProcessRunner processes, CpuBudget cpu) {
     this.folders = folders;
     this.settings = settings;
     executables = new Executables(settings.executables());
-    Programs programs = new Programs(processes, settings.grace(), settings.inputWait());
-    cligen = new Cligen(programs, executables, cpu, settings.strict());
+    WeppFunctions.Models models = settings.models();
+    Programs programs =
+        Programs.in(models.scratch(), processes, models.grace(), models.inputWait());
+    cligen = new Cligen(programs, executables, cpu, settings.strict(), models.storageRetries());
     stations = new StationFile(settings.geodata(), programs);
   }
 
@@ -253,15 +252,16 @@ public final class CligenFunctions {
       throws JobFailed, InterruptedException {
     Path prn = climate.resolve(name);
     cligen.programs().awaitFiles("cligen", List.of(prn), context);
-    try {
-      Path real = prn.toRealPath();
-      if (!real.startsWith(climate.toRealPath()) || !Files.isRegularFile(real)) {
-        throw new JobFailed("ValueError", prn + " is no file of the run; nothing was run");
-      }
-      return Observations.read(real);
-    } catch (IOException e) {
-      throw new JobFailed("OSError", "%s cannot be read: %s".formatted(prn, e));
-    }
+    return StorageFault.retrying(
+        "Reading " + prn,
+        context,
+        () -> {
+          Path real = prn.toRealPath();
+          if (!real.startsWith(climate.toRealPath()) || !Files.isRegularFile(real)) {
+            throw new JobFailed("ValueError", prn + " is no file of the run; nothing was run");
+          }
+          return Observations.read(real);
+        });
   }
 
   private static PyValue made(Run run, Made made) {

@@ -30,11 +30,22 @@ import org.jspecify.annotations.Nullable;
  *
  * @param grace between TERM and KILL
  * @param inputWait how long inputs may be late, as new files of another host are on NFS
+ * @param scratch the folder for what they print
  */
-record Programs(ProcessRunner processes, Duration grace, Duration inputWait) {
+record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Path scratch) {
   private static final Duration POLL_INPUTS = Duration.ofMillis(250);
   private static final Duration LOOK_AT_OUTPUT = Duration.ofMillis(250);
   private static final int LAST_LINES = 20;
+
+  /** With a scratch folder of its own below the given one. */
+  static Programs in(Path base, ProcessRunner processes, Duration grace, Duration inputWait) {
+    try {
+      return new Programs(processes, grace, inputWait, Scratch.in(base));
+    } catch (IOException e) {
+      throw new IllegalStateException(
+          "The folder %s for temporary files cannot be used: %s".formatted(base, e), e);
+    }
+  }
 
   /**
    * A program to run once.
@@ -102,7 +113,7 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait) {
           lines.accept(line);
         };
     try {
-      Path printed = Files.createTempFile("rq-worker-", ".out");
+      Path printed = Files.createTempFile(scratch, "printed-", ".out");
       try {
         ProcessEnd end = watch(program, cpu, printed, all, context);
         return new Attempt(program, end, List.copyOf(last));

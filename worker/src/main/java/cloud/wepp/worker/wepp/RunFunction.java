@@ -37,6 +37,7 @@ record RunFunction(
     try {
       Arguments arguments = Arguments.bind(call, parameters, required);
       RunFolder folder = new RunFolder(folders.find(arguments.text("runid")));
+      folder.checkWritable();
       String channel = arguments.shown("runid") + ":" + panel;
       return new Shown(name, shown(name, arguments), folder, channel, context)
           .run(() -> body.run(folder, arguments, context));

@@ -36,29 +36,38 @@ record StationFile(Path geodata, Programs programs) {
     if (name == null || !name.toString().matches(Arguments.FILE_NAME + "\\.par")) {
       throw refused(par, "its name is not one of a station file");
     }
-    try {
-      if (!isBelow(given, run.folder()) && !isBelow(given, geodata)) {
-        throw refused(par, "it is neither below %s nor below %s".formatted(run.folder(), geodata));
-      }
-      programs.awaitFiles("cligen", List.of(given), context);
-      Path real = given.toRealPath();
-      if (!real.startsWith(run.folder().toRealPath()) && !real.startsWith(real(geodata))) {
-        throw refused(par, "it is a link to " + real);
-      }
-      if (!Files.isRegularFile(real) || Files.size(real) > MOST_BYTES) {
-        throw refused(par, "it is no station file");
-      }
-      if (Files.size(real) == 0) {
-        throw new JobFailed("ValueError", "the station file %s is empty".formatted(real));
-      }
-      Path staged = climate.resolve(name);
-      if (!real.equals(climate.toRealPath().resolve(name))) {
-        copy(real, staged);
-      }
-      return name.toString();
-    } catch (IOException e) {
-      throw new JobFailed("OSError", "the station file %s cannot be used: %s".formatted(given, e));
+    String what = "Reading the station file " + given;
+    StorageFault.retrying(
+        what,
+        context,
+        () -> {
+          if (!isBelow(given, run.folder()) && !isBelow(given, geodata)) {
+            throw refused(
+                par, "it is neither below %s nor below %s".formatted(run.folder(), geodata));
+          }
+          return true;
+        });
+    programs.awaitFiles("cligen", List.of(given), context);
+    return StorageFault.retrying(what, context, () -> stage(par, given, name, run));
+  }
+
+  private String stage(String par, Path given, Path name, RunFolder run)
+      throws IOException, JobFailed {
+    Path real = given.toRealPath();
+    if (!real.startsWith(run.folder().toRealPath()) && !real.startsWith(real(geodata))) {
+      throw refused(par, "it is a link to " + real);
     }
+    if (!Files.isRegularFile(real) || Files.size(real) > MOST_BYTES) {
+      throw refused(par, "it is no station file");
+    }
+    if (Files.size(real) == 0) {
+      throw new JobFailed("ValueError", "the station file %s is empty".formatted(real));
+    }
+    Path climate = run.climate();
+    if (!real.equals(climate.toRealPath().resolve(name))) {
+      copy(real, climate.resolve(name));
+    }
+    return name.toString();
   }
 
   private static Path path(String par, Path climate) throws JobFailed {

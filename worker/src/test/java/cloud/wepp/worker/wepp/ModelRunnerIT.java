@@ -5,8 +5,6 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
-import cloud.wepp.worker.wepp.ModelRunner.Kind;
-import cloud.wepp.worker.wepp.ModelRunner.Model;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
@@ -35,8 +33,13 @@ class ModelRunnerIT {
   private static final String SAY_SUCCESS =
       "echo ' WEPP COMPLETED HILLSLOPE SIMULATION SUCCESSFULLY'\n";
   private static final String WRITE_OUTPUTS =
-      "echo loss >../output/H1.loss.dat; echo pass >../output/H1.pass.dat\n";
-  private static final String GOOD = WRITE_OUTPUTS + SAY_SUCCESS;
+      """
+      echo ' Average annual SSA enrichment ratio leaving profile = 0.00' >../output/H1.loss.dat
+      echo 'NO EVENT   2001   365' >../output/H1.pass.dat
+      """;
+  private static final String SAY_YEARS =
+      "echo ' SIMULATION YEAR = 1'; echo ' SIMULATION YEAR = 2'\n";
+  private static final String GOOD = SAY_YEARS + WRITE_OUTPUTS + SAY_SUCCESS;
   private static final String HANG = "trap '' TERM; while :; do sleep 1; done\n";
 
   private static final String ROUTING_SUCCESS =
@@ -47,6 +50,8 @@ class ModelRunnerIT {
 
   private static ProcessRunner processes;
   @TempDir Path folder;
+  @TempDir Path scratch;
+  private final String staging = "off";
   private Path runs;
   private Path output;
   private RecordingContext job = new RecordingContext();
@@ -96,19 +101,20 @@ class ModelRunnerIT {
   }
 
   private Model hillslope(Duration timeout, int retries) {
-    return new Model(Kind.HILLSLOPE, 1, runs, executable(), timeout, retries, "run:wepp");
+    return Model.hillslope(1, runs, executable(), timeout, retries, "run:wepp");
   }
 
   private Model watershed(@Nullable String channel) {
-    return new Model(Kind.WATERSHED, 0, runs, executable(), null, 0, channel);
+    return Model.watershed(runs, executable(), channel);
   }
 
   private void run(Model model, Duration inputWait) throws JobFailed, InterruptedException {
     new ModelRunner(
-            new Programs(processes, Duration.ofMillis(200), inputWait),
+            processes,
             new Executables(folder),
-            new CpuBudget(2))
-        .run(model, job);
+            new WeppFunctions.Models(
+                Duration.ofMillis(200), inputWait, 2, "warn", 110, staging, true, scratch))
+        .run(model, new CpuBudget(2), job);
   }
 
   private void run(Model model) throws JobFailed, InterruptedException {
@@ -176,7 +182,7 @@ class ModelRunnerIT {
 
   @Test
   void aRunThatSaysSuccessAndLeavesItsOutputsIsGood() throws Exception {
-    runHillslope("cat >../answers; echo ' SIMULATION YEAR = 1'; echo\n" + GOOD);
+    runHillslope("cat >../answers; echo\n" + GOOD);
     assertThat(folder.resolve("wepp/answers")).hasSameTextualContentAs(runs.resolve("p1.run"));
     assertThat(log("p1.err"))
         .satisfiesExactly(
@@ -193,6 +199,7 @@ class ModelRunnerIT {
             line -> assertThat(line).startsWith("[run_hillslope] binary_identity binary_path="),
             line -> assertThat(line).isEqualTo("[run_hillslope] attempt 1/4 start"),
             line -> assertThat(line).isEqualTo("SIMULATION YEAR = 1"),
+            line -> assertThat(line).isEqualTo("SIMULATION YEAR = 2"),
             line -> assertThat(line).isEqualTo("WEPP COMPLETED HILLSLOPE SIMULATION SUCCESSFULLY"));
     assertThat(job.used)
         .singleElement()

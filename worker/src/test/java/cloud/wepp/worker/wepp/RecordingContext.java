@@ -19,6 +19,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 class RecordingContext implements JobContext {
   final BlockingQueue<Said> said = new LinkedBlockingQueue<>();
   final List<Usage> used = new CopyOnWriteArrayList<>();
+  final List<String> doubts = new CopyOnWriteArrayList<>();
   final List<Duration> pauses = new CopyOnWriteArrayList<>();
   private final String claim = UUID.randomUUID().toString();
   private final Pause pause;
@@ -114,6 +115,11 @@ class RecordingContext implements JobContext {
 
   @Override
   public void putMeta(Map<String, PyValue> entries) {}
+
+  @Override
+  public void doubt(String text) {
+    doubts.add(text);
+  }
 
   @Override
   public void account(Usage usage) {
