@@ -124,6 +124,10 @@ class CligenIT {
   }
 
   private Settlement end(String function, Map<String, PyValue> arguments) throws Exception {
+    return listener.awaitEnd(enqueue(function, arguments));
+  }
+
+  private String enqueue(String function, Map<String, PyValue> arguments) throws Exception {
     if (worker == null) {
       settings.addAll(
           List.of(
@@ -145,8 +149,7 @@ class CligenIT {
               InstantSource.system());
     }
     Call call = new Call("cloud.wepp.cligen." + function, List.of(), arguments);
-    String job = site.client.enqueue("default", call.write(), function, Duration.ofMinutes(10));
-    return listener.awaitEnd(job);
+    return site.client.enqueue("default", call.write(), function, Duration.ofMinutes(10));
   }
 
   /** As Python shows what the function returned. */
@@ -498,6 +501,22 @@ class CligenIT {
         .contains("    half way\n")
         .endsWith("TimeoutError: cligen single_storm timed out; cli_fn=wepp.cli\n");
     assertThat(ProcessHandle.of(Long.parseLong(lines("pid").getFirst()))).isEmpty();
+  }
+
+  @Test
+  void aWorkerThatLeavesLeavesNoProcessAndNoPart() throws Exception {
+    settings.add("timing.drain=0s");
+    assertThat(new ProcessBuilder("mkfifo", climate.resolve("ready").toString()).start().waitFor())
+        .isZero();
+    program("echo part >wepp.cli; echo $$ >pid; echo up >ready\n" + HANG);
+    String job = enqueue("multiple_year", with("years", 3, "cliver", "9.9"));
+    assertThat(Files.readString(climate.resolve("ready"))).isEqualTo("up\n");
+    stopWorker();
+    worker = null;
+    assertThat(listener.awaitEnd(job)).isInstanceOf(Settlement.GiveBack.class);
+    assertThat(climate.resolve("wepp.cli")).doesNotExist();
+    assertThat(ProcessHandle.of(Long.parseLong(lines("pid").getFirst()))).isEmpty();
+    site.redis.ask("FLUSHALL"); // the job waits for the next worker
   }
 
   @Test
