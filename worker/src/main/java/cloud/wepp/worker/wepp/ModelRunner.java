@@ -2,6 +2,7 @@ package cloud.wepp.worker.wepp;
 
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.process.CpuBudget;
+import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -209,7 +210,9 @@ final class ModelRunner {
       throw new JobFailed(
           "TimeoutError",
           "Hillslope simulation timed out for wepp_id=%s; runs_dir=%s; timeout_summary=[%s]"
-              .formatted(model.id(), model.runs(), String.join("; ", timeouts)));
+              .formatted(model.id(), model.runs(), String.join("; ", timeouts)),
+          List.of(),
+          ProcessEnd.Cause.TIMED_OUT.word());
     }
 
     private Attempt attempt() throws JobFailed, InterruptedException {
@@ -361,7 +364,8 @@ final class ModelRunner {
         found.add("WEPP reported success, but " + bad);
         message = model.kind().routing ? message : message + "; " + bad;
       }
-      return new JobFailed("Exception", message, attempt.ran().evidence(found));
+      return new JobFailed(
+          "Exception", message, attempt.ran().evidence(found), attempt.ran().cause());
     }
   }
 }

@@ -7,6 +7,7 @@ import cloud.wepp.worker.process.LineTail;
 import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
 import cloud.wepp.worker.process.ProcessSpec;
+import cloud.wepp.worker.process.ProcessStopped;
 import cloud.wepp.worker.process.SpawnFailed;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
@@ -71,9 +72,9 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
       return lastLines.isEmpty() ? "" : lastLines.getLast();
     }
 
-    /** For people. */
-    String exit() {
-      return end.exit() >= 0 ? "code " + end.exit() : "signal " + -end.exit();
+    /** In one word, for the history. */
+    String cause() {
+      return end.cause() == ProcessEnd.Cause.EXITED ? "failed" : end.cause().word();
     }
 
     /**
@@ -88,7 +89,7 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
       if (program.stdin() != null) {
         evidence.add("standard input: " + program.stdin());
       }
-      evidence.add("exit: " + exit());
+      evidence.add("process: " + end.words());
       evidence.addAll(found);
       evidence.add("last lines of output:");
       lastLines.forEach(line -> evidence.add("  " + line));
@@ -142,8 +143,11 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
             tail.look();
           };
       ProcessEnd end = processes.run(spec(program, printed, context), LOOK_AT_OUTPUT, look);
-      context.account(usage(program, end));
+      context.account(program.name(), end);
       return end;
+    } catch (ProcessStopped e) {
+      context.account(program.name(), e.end());
+      throw e;
     }
   }
 
@@ -160,19 +164,8 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
         printed,
         environment,
         program.timeout(),
-        grace);
-  }
-
-  private static JobContext.Usage usage(Program program, ProcessEnd end) {
-    return new JobContext.Usage(
-        program.name(),
-        end.exit(),
-        end.wall(),
-        end.user(),
-        end.system(),
-        end.peakRssBytes(),
-        end.readBytes(),
-        end.writtenBytes());
+        grace,
+        context.limits());
   }
 
   /**

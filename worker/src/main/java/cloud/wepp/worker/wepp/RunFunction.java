@@ -42,7 +42,7 @@ record RunFunction(
       return new Shown(name, shown(name, arguments), folder, channel, context)
           .run(() -> body.run(folder, arguments, context));
     } catch (JobFailed e) {
-      return failed(e.traceback(name), context);
+      return failed(e.traceback(name), e.cause(), context);
     }
   }
 
@@ -61,9 +61,9 @@ record RunFunction(
     return shown.append(')').toString();
   }
 
-  private static JobOutcome failed(String traceback, JobContext context) {
+  private static JobOutcome failed(String traceback, String cause, JobContext context) {
     context.putMeta(Map.of("exc_string", PyValue.of(traceback)));
-    return new JobOutcome.Failed(traceback);
+    return new JobOutcome.Failed(traceback, cause);
   }
 
   /** One call with what its user sees of it: status lines, logs and meta. */
@@ -92,11 +92,11 @@ record RunFunction(
         return new JobOutcome.Succeeded(result);
       } catch (JobFailed e) {
         toldEnd = true;
-        return fail(e.traceback(call));
+        return fail(e.traceback(call), e.cause());
       } catch (InterruptedException e) {
         // rq's alarm raises inside the function; a stop kills it, and then it says nothing.
         if (context.stopReason().equals(Optional.of(StopReason.TIMEOUT))) {
-          JobOutcome _ = fail(StopReason.TIMEOUT.text(context.timeoutSeconds()));
+          JobOutcome _ = fail(StopReason.TIMEOUT.text(context.timeoutSeconds()), "timeout");
         }
         toldEnd = true;
         throw e;
@@ -107,11 +107,11 @@ record RunFunction(
       }
     }
 
-    private JobOutcome fail(String traceback) {
+    private JobOutcome fail(String traceback, String cause) {
       tell("EXCEPTION " + call);
       folder.logException(context.clock().instant(), name, traceback);
       log("%s: Job %s failed".formatted(context.queue(), context.jobId()));
-      return failed(traceback, context);
+      return failed(traceback, cause, context);
     }
 
     private void tell(String text) {

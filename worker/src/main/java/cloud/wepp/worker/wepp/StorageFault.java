@@ -60,7 +60,8 @@ final class StorageFault {
 
   /** How a job ends for which the storage failed. */
   static JobFailed failure(String what) {
-    return new JobFailed("OSError", "the storage failed, not the model: " + what);
+    return new JobFailed(
+        "OSError", "the storage failed, not the model: " + what, List.of(), "infrastructure");
   }
 
   /**

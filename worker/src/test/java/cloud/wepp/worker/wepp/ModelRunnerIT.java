@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import cloud.wepp.worker.process.CpuBudget;
+import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -244,7 +245,7 @@ class ModelRunnerIT {
   @Test
   void theLineThatWeppPrintsHalfWayIsNoSuccess() {
     assertThat(failure(() -> runWatershed(WRITE_LOSS + TRAP)))
-        .contains("exit: code 0\n")
+        .contains("process: exited with code 0 after ")
         .endsWith(
             "Exception: Error running wepp for watershed \n"
                 + "See <a href=\"browse/wepp/runs/pw0.err\">"
@@ -255,14 +256,15 @@ class ModelRunnerIT {
 
   @Test
   void anEndWithoutTheLineTellsHowItWasRunAndWhatItSaid() throws Exception {
-    assertThat(failure(() -> runHillslope(WRITE_OUTPUTS + "echo one; echo two >&2")))
+    String failure = failure(() -> runHillslope(WRITE_OUTPUTS + "echo one; echo two >&2"));
+    assertThat(failure.replaceAll("(?m) after [\\d.]+ s(; peak memory .*)?$", ""))
         .isEqualTo(
             """
             rq-worker: call() failed
               command: %3$s
               folder: %1$s
               standard input: %1$s/p1.run
-              exit: code 0
+              process: exited with code 0
               last lines of output:
                 one
                 two
@@ -276,7 +278,7 @@ class ModelRunnerIT {
   @Test
   void aSignalIsToldAsOne() {
     assertThat(failure(() -> runHillslope("kill -11 $$")))
-        .contains("exit: signal 11\n")
+        .contains("process: was ended by signal 11 after ")
         .contains("returncode=-11");
   }
 
@@ -445,7 +447,7 @@ class ModelRunnerIT {
     job =
         new RecordingContext() {
           @Override
-          public void account(Usage usage) {
+          public void account(String name, ProcessEnd end) {
             Thread.currentThread().interrupt();
           }
         };
