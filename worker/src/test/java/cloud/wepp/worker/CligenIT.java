@@ -286,7 +286,7 @@ class CligenIT {
     assertThat(failure("multiple_year", with("years", 3)))
         .contains("command: %s -i%s\n".formatted(bin.resolve("cligen532"), PAR))
         .contains("folder: " + climate + "\n")
-        .contains("exit: code 2\n")
+        .contains("process: exited with code 2")
         .contains("Fortran runtime error: Bad value during floating point read\n")
         .endsWith("AssertionError: cligen run_multiple_year made no climate; cli_fn=wepp.cli\n");
   }
@@ -305,7 +305,7 @@ class CligenIT {
   void aStationWithNaNMakesABadClimate() throws Exception {
     station(" TMAX AV", "   NaN");
     assertThat(failure("multiple_year", with("years", 3)))
-        .contains("exit: code 0\n")
+        .contains("process: exited with code 0")
         .contains(
             "RuntimeError: cligen run_multiple_year made a bad climate: its line 7 has what is no"
                 + " number: 'NaN  ");
@@ -448,7 +448,7 @@ class CligenIT {
       throws Exception {
     program(afterCligen(damage + "; exit 0"));
     assertThat(failure("multiple_year", with("years", 3, "cliver", "9.9")))
-        .contains("exit: code 0\n")
+        .contains("process: exited with code 0")
         .contains("cligen run_multiple_year " + words);
   }
 
@@ -456,7 +456,7 @@ class CligenIT {
   void whatExitsBadlyWithAWholeClimateIsDoubtfulWhereWeppcloudDoesNotLook() throws Exception {
     program(afterCligen("exit 1"));
     assertThat(result("multiple_year", with("years", 3, "cliver", "9.9")))
-        .contains("it ended with code 1");
+        .contains("its exit code is 1");
     assertThat(failure("modified_par", with("years", 3, "cliver", "9.9")))
         .endsWith("RuntimeError: cligen par_mod exited 1; cli_fn=wepp.cli\n");
   }
@@ -465,7 +465,7 @@ class CligenIT {
   void aSignalIsToldAsOne() throws Exception {
     program("kill -11 $$");
     assertThat(failure("modified_par", with("years", 3, "cliver", "9.9")))
-        .contains("exit: signal 11\n")
+        .contains("process: was ended by signal 11")
         .endsWith("RuntimeError: cligen par_mod exited -11; cli_fn=wepp.cli\n");
   }
 
@@ -497,7 +497,7 @@ class CligenIT {
     settings.add("cligen.single-storm-timeout=1s");
     program("echo part >wepp.cli\n" + HANG);
     assertThat(failure("single_storm", storm("cliver", "9.9")))
-        .contains("exit: signal 9\n")
+        .contains("; its time was over\n")
         .contains("    half way\n")
         .endsWith("TimeoutError: cligen single_storm timed out; cli_fn=wepp.cli\n");
     assertThat(ProcessHandle.of(Long.parseLong(lines("pid").getFirst()))).isEmpty();
@@ -513,7 +513,8 @@ class CligenIT {
     assertThat(Files.readString(climate.resolve("ready"))).isEqualTo("up\n");
     stopWorker();
     worker = null;
-    assertThat(listener.awaitEnd(job)).isInstanceOf(Settlement.GiveBack.class);
+    assertThat(listener.awaitEnd(job))
+        .isEqualTo(new Settlement.Recorded(new Settlement.GiveBack()));
     assertThat(climate.resolve("wepp.cli")).doesNotExist();
     assertThat(ProcessHandle.of(Long.parseLong(lines("pid").getFirst()))).isEmpty();
     site.redis.ask("FLUSHALL"); // the job waits for the next worker

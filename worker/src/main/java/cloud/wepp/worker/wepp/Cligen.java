@@ -115,9 +115,8 @@ record Cligen(
       return "cligen " + kind.runner;
     }
 
-    private JobFailed failed(String type, String what, List<String> evidence) {
-      return new JobFailed(
-          type, "%s %s; cli_fn=%s%s".formatted(name(), what, cli, about), evidence);
+    private String said(String what) {
+      return "%s %s; cli_fn=%s%s".formatted(name(), what, cli, about);
     }
   }
 
@@ -156,7 +155,7 @@ record Cligen(
 
   private void refuse(Run run, List<String> doubts) throws JobFailed {
     if (strict && !doubts.isEmpty()) {
-      throw run.failed("ValueError", "is doubtful: " + String.join(", ", doubts), List.of());
+      throw new JobFailed("ValueError", run.said("is doubtful: " + String.join(", ", doubts)));
     }
   }
 
@@ -253,7 +252,7 @@ record Cligen(
       log.note("timeout attempt=%d/%d timeout=%ds".formatted(n, attempts, run.timeout.toSeconds()));
       removeWhatWasMade(run);
       if (n == attempts) {
-        throw run.failed("TimeoutError", "timed out", attempt.evidence(List.of(limits())));
+        throw failed(attempt, "TimeoutError", "timed out", List.of(limits()));
       }
       Duration backoff = Programs.backoff(n);
       log.note(
@@ -271,6 +270,10 @@ record Cligen(
       }
     }
 
+    private JobFailed failed(Attempt attempt, String type, String what, List<String> found) {
+      return new JobFailed(type, run.said(what), attempt.evidence(found), attempt.cause());
+    }
+
     private String limits() {
       return "timeout=%ds; attempts=%d; timeout_attempts=%s"
           .formatted(run.timeout.toSeconds(), run.retries + 1, timeouts);
@@ -286,23 +289,20 @@ record Cligen(
     private Made made(Attempt attempt) throws JobFailed, InterruptedException {
       int exit = attempt.end().exit();
       if (exit != 0 && run.kind.exitsWith0) {
-        throw run.failed("RuntimeError", "exited " + exit, attempt.evidence(List.of()));
+        throw failed(attempt, "RuntimeError", "exited " + exit, List.of());
       }
       Climate climate = climate(attempt);
       List<String> bad = BAD.stream().filter(marks::contains).toList();
       if (run.guarded && !bad.isEmpty()) {
-        throw run.failed(
-            "RuntimeError", "quality guard tripped", attempt.evidence(List.of("marks: " + bad)));
+        throw failed(attempt, "RuntimeError", "quality guard tripped", List.of("marks: " + bad));
       }
       if (exit != 0) {
-        doubts.add("it ended with " + attempt.exit());
+        doubts.add("its exit code is " + exit);
       }
       marks.forEach(mark -> doubts.add("CLIGEN said '%s'".formatted(mark)));
       if (strict && !doubts.isEmpty()) {
-        throw run.failed(
-            "RuntimeError",
-            "is doubtful: " + String.join(", ", doubts),
-            attempt.evidence(List.of()));
+        throw failed(
+            attempt, "RuntimeError", "is doubtful: " + String.join(", ", doubts), List.of());
       }
       doubts.subList(told, doubts.size()).forEach(doubt -> log.note("doubtful: " + doubt));
       doubts.forEach(doubt -> context.doubt(run.name() + ": " + doubt));
@@ -311,7 +311,7 @@ record Cligen(
 
     private Climate climate(Attempt attempt) throws JobFailed, InterruptedException {
       if (!Files.exists(run.climate())) {
-        throw run.failed("AssertionError", "made no climate", attempt.evidence(List.of()));
+        throw failed(attempt, "AssertionError", "made no climate", List.of());
       }
       Climate climate =
           StorageFault.retrying(
@@ -329,10 +329,8 @@ record Cligen(
         wrong.add("it ends on %s, and %s was asked for".formatted(last, run.last));
       }
       if (!wrong.isEmpty()) {
-        throw run.failed(
-            "RuntimeError",
-            "made a bad climate: " + String.join(", ", wrong),
-            attempt.evidence(List.of()));
+        throw failed(
+            attempt, "RuntimeError", "made a bad climate: " + String.join(", ", wrong), List.of());
       }
       return climate;
     }
