@@ -19,7 +19,8 @@ public record WorkerConfig(
     Timing timing,
     Recovery recovery,
     Ledger ledger,
-    Wepp wepp) {
+    Wepp wepp,
+    Cligen cligen) {
 
   public record Redis(
       @Setting(
@@ -403,6 +404,33 @@ public record WorkerConfig(
                   "keep the checksums of executable, inputs and outputs of each good run beside it;"
                       + " a run that was cut off skips what is done already")
           boolean provenance) {}
+
+  public record Cligen(
+      @Setting(
+              value = "/opt/cligen/bin",
+              is = "the folder of the CLIGEN executables, `cligen532` and others",
+              aliases = "CLIGEN_BIN_DIR")
+          Path binDir,
+      @Setting(
+              value = "/geodata",
+              is = "the folder of shared data: a job's station file is below it, or in the run")
+          Path geodata,
+      @Setting(value = "5s", is = "for a climate of several years", min = 1)
+          Duration multipleYearTimeout,
+      @Setting(value = "20s", is = "for one attempt at an observed climate", min = 1)
+          Duration observedTimeout,
+      @Setting(value = "3", is = "attempts after its first one timed out", min = 0)
+          int observedRetries,
+      @Setting(value = "50s", is = "for a climate of a modified station", min = 1)
+          Duration modifiedParTimeout,
+      @Setting(value = "3s", is = "for a single storm", min = 1) Duration singleStormTimeout,
+      @Setting(
+              value = "warn",
+              is =
+                  "what becomes of a climate that WEPPcloud accepts but that is doubtful (days"
+                      + " missing in what was observed, CLIGEN's own complaints): fail, or warn",
+              matches = "fail|warn")
+          String verify) {}
 
   /** What no single setting can tell. */
   List<String> contradictions() {

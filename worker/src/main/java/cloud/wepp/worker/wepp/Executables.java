@@ -10,9 +10,12 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.json.JsonMapper;
 
-/** The WEPP executables of one folder, named as WEPPcloud names them. */
+/** The executables of one folder, WEPP or CLIGEN, named as WEPPcloud names them. */
 final class Executables {
+  private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9_]+");
 
   private final Path folder;
@@ -43,6 +46,41 @@ final class Executables {
     }
     Path hill = folder.resolve(name + "_hill");
     return usable(hillslope && Files.exists(hill) ? hill : folder.resolve(name));
+  }
+
+  /** CLIGEN of a version: {@code cligen532} is 5.3.2. */
+  Path cligen(String version) throws JobFailed {
+    if (!version.matches("\\d{1,2}(\\.\\d{1,2}){1,2}")) {
+      throw new JobFailed(
+          "ValueError",
+          "cliver '%s' is no version of CLIGEN; nothing was run"
+              .formatted(version.replaceAll("\\p{Cntrl}", "?")));
+    }
+    Path executable = usable(folder.resolve("cligen" + version.replace(".", "")));
+    checkRelease(executable);
+    return executable;
+  }
+
+  /** A release of CLIGEN may have a record of its checksum beside it, as WEPPcloud's has. */
+  private void checkRelease(Path executable) throws JobFailed {
+    Path release = executable;
+    try {
+      release = Path.of(executable.toRealPath() + ".json");
+      if (!Files.exists(release)) {
+        return;
+      }
+      String recorded =
+          JSON.readTree(Files.readString(release)).path("binary").path("sha256").asString("");
+      if (!recorded.equals(sha256(executable))) {
+        throw new JobFailed(
+            "CligenProvenanceError",
+            "%s is not the executable that %s tells of, whose SHA-256 is '%s'; nothing was run"
+                .formatted(executable, release, recorded));
+      }
+    } catch (IOException | JacksonException e) {
+      throw new JobFailed(
+          "CligenProvenanceError", "%s cannot be checked: %s".formatted(release, e));
+    }
   }
 
   private static Path usable(Path executable) throws JobFailed {

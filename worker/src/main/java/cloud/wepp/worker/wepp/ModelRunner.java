@@ -25,7 +25,6 @@ import org.slf4j.LoggerFactory;
  */
 final class ModelRunner {
   private static final Logger LOG = LoggerFactory.getLogger(ModelRunner.class);
-  private static final long ALMOST_NOTHING = 1 << 20; // bytes
   private static final String YEAR = "SIMULATION YEAR =";
 
   private final Programs programs;
@@ -33,7 +32,6 @@ final class ModelRunner {
   private final WeppFunctions.Models settings;
   private final RunCheck check;
   private final Staging staging;
-  private final Path scratch;
 
   /** Whether models write into their run folders. */
   private enum Staging {
@@ -53,14 +51,7 @@ final class ModelRunner {
             RunCheck.Strictness.valueOf(settings.verify().toUpperCase(Locale.ROOT)),
             settings.longestName());
     staging = Staging.valueOf(settings.staging().toUpperCase(Locale.ROOT));
-    try {
-      scratch = Scratch.in(settings.scratch());
-    } catch (IOException e) {
-      throw new IllegalStateException(
-          "The folder %s for temporary files cannot be used: %s".formatted(settings.scratch(), e),
-          e);
-    }
-    programs = new Programs(processes, settings.grace(), settings.inputWait(), scratch);
+    programs = Programs.in(settings.scratch(), processes, settings.grace(), settings.inputWait());
   }
 
   /**
@@ -170,7 +161,7 @@ final class ModelRunner {
           case OFF -> false;
           case AUTO -> Files.getFileStore(model.runs()).type().startsWith("nfs");
         };
-    return local ? Stage.local(model, answers, scratch) : Stage.direct(model, answers);
+    return local ? Stage.local(model, answers, programs.scratch()) : Stage.direct(model, answers);
   }
 
   /** All attempts at one model. */
@@ -289,14 +280,10 @@ final class ModelRunner {
                   () -> check.after(model, answers, ran.end().exit(), years.get(), stage))
               : new RunCheck.Findings();
       String fault = ran.lastLines().stream().filter(StorageFault::in).findFirst().orElse(null);
-      if (fault == null && !left.failures().isEmpty() && isFull(stage.runs())) {
+      if (fault == null && !left.failures().isEmpty() && StorageFault.isFull(stage.runs())) {
         fault = StorageFault.NO_SPACE; // of which gfortran's programs do not tell
       }
       return new Attempt(ran, saysSuccess, left, fault);
-    }
-
-    private static boolean isFull(Path folder) throws IOException {
-      return Files.getFileStore(folder).getUsableSpace() < ALMOST_NOTHING;
     }
 
     private void publish(Stage stage, Attempt attempt) throws JobFailed, InterruptedException {

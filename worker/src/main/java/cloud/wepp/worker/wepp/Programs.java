@@ -38,6 +38,16 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
   private static final Duration LOOK_AT_OUTPUT = Duration.ofMillis(250);
   private static final int LAST_LINES = 20;
 
+  /** With a scratch folder of its own below the given one. */
+  static Programs in(Path base, ProcessRunner processes, Duration grace, Duration inputWait) {
+    try {
+      return new Programs(processes, grace, inputWait, Scratch.in(base));
+    } catch (IOException e) {
+      throw new IllegalStateException(
+          "The folder %s for temporary files cannot be used: %s".formatted(base, e), e);
+    }
+  }
+
   /**
    * A program to run once.
    *

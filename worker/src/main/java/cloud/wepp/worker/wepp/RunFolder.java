@@ -49,6 +49,23 @@ record RunFolder(Path folder) {
     return folder.resolve("wepp/runs");
   }
 
+  /**
+   * Where CLIGEN runs.
+   *
+   * @throws JobFailed if it does not exist, or is elsewhere by a link
+   */
+  Path climate() throws JobFailed {
+    Path climate = folder.resolve("climate");
+    try {
+      if (!climate.toRealPath().startsWith(folder.toRealPath())) {
+        throw new JobFailed("ValueError", climate + " is a link out of the run; nothing was run");
+      }
+      return climate;
+    } catch (IOException e) {
+      throw new JobFailed("FileNotFoundError", "there is no folder " + climate);
+    }
+  }
+
   /** The numbers of all hillslopes that have a {@code p<number>.run}, in order. */
   List<Integer> hillslopes() throws JobFailed {
     try (Stream<Path> files = Files.list(runs())) {

@@ -3,6 +3,8 @@ package cloud.wepp.worker.wepp;
 import cloud.wepp.worker.job.JobContext;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
@@ -30,6 +32,7 @@ final class StorageFault {
           "Read-only file system",
           "Host is down");
 
+  private static final long ALMOST_NOTHING = 1 << 20; // bytes
   private static final int ATTEMPTS = 5;
   private static final Duration FIRST_PAUSE = Duration.ofMillis(200);
 
@@ -48,6 +51,11 @@ final class StorageFault {
 
   static boolean is(IOException e) {
     return in(e.toString());
+  }
+
+  /** Whether nothing more can be written, of which gfortran's programs do not tell. */
+  static boolean isFull(Path folder) throws IOException {
+    return Files.getFileStore(folder).getUsableSpace() < ALMOST_NOTHING;
   }
 
   /** How a job ends for which the storage failed. */

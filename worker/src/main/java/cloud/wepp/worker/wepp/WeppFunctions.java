@@ -51,7 +51,7 @@ public final class WeppFunctions {
       Models models) {}
 
   /**
-   * How each run of WEPP is done.
+   * How each run of a model is done.
    *
    * @param grace between TERM and KILL
    * @param inputWait how long inputs may be late, as they are on NFS
