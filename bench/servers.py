@@ -50,7 +50,8 @@ def worker(where, slots, queue, more=None, output=None):
     process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         connection = redis.Redis.from_url(where["redis_url"])
-        until(lambda: sum(w.name.startswith("bench") for w in Worker.all(connection)) == slots)
+        name = settings["worker.name"]
+        until(lambda: sum(w.name.startswith(name) for w in Worker.all(connection)) == slots)
         yield process
     finally:
         process.terminate()

@@ -3,11 +3,12 @@ package cloud.wepp.worker.wepp;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -20,6 +21,12 @@ final class Scratch {
   private static final String PREFIX = "rq-worker-";
   private static final String LOCK = "lock";
 
+  /**
+   * Held until this process ends, also by a kill. Their files are not to be opened again: who
+   * closes a lock's file lets the lock go, whoever has it.
+   */
+  private static final Map<Path, FileLock> OWN = new ConcurrentHashMap<>();
+
   private Scratch() {}
 
   /**
@@ -27,20 +34,24 @@ final class Scratch {
    *
    * @param base the folder that it is made in; is made if it does not exist
    */
-  @SuppressWarnings("resource") // the lock is held until this process ends, also by a kill
+  @SuppressWarnings("resource") // see OWN
   static Path in(Path base) throws IOException {
     Files.createDirectories(base);
     try (DirectoryStream<Path> others = Files.newDirectoryStream(base, PREFIX + "*")) {
       for (Path other : others) {
-        removeIfDead(other);
+        if (!OWN.containsKey(other)) {
+          removeIfDead(other);
+        }
       }
     }
-    Path folder = Files.createTempDirectory(base, PREFIX);
-    FileLock _ =
+    Path unlocked = Files.createTempDirectory(base, "new-" + PREFIX);
+    FileLock lock =
         FileChannel.open(
-                folder.resolve(LOCK), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)
+                unlocked.resolve(LOCK), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)
             .lock();
-    return folder;
+    Path folder = base.resolve(unlocked.getFileName().toString().substring("new-".length()));
+    OWN.put(folder, lock);
+    return Files.move(unlocked, folder);
   }
 
   private static void removeIfDead(Path other) {
@@ -49,7 +60,7 @@ final class Scratch {
       if (dead != null) {
         Stage.remove(other);
       }
-    } catch (IOException | OverlappingFileLockException e) {
+    } catch (IOException e) {
       LOG.debug("{} is left as it is: {}", other, e.toString());
     }
   }
