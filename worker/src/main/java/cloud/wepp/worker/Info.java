@@ -299,8 +299,9 @@ final class Info {
     return one;
   }
 
+  /** Never below 0: a clock may be ahead, and a heartbeat may come while this is read. */
   private @Nullable Double secondsSince(@Nullable Instant then) {
-    return then == null ? null : seconds(Duration.between(then, seen.at()));
+    return then == null ? null : Math.max(0, Duration.between(then, seen.at()).toMillis()) / 1000.0;
   }
 
   private static @Nullable Double seconds(@Nullable Duration time) {
