@@ -1,6 +1,8 @@
 """Our worker beside rq's own workers, of its version and of several at once, and its end."""
 
 import contextlib
+import time
+from collections import Counter
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -11,6 +13,7 @@ from rq.command import send_shutdown_command
 from rq.job import Job
 from rq.registry import ScheduledJobRegistry, StartedJobRegistry
 from rq.results import Result
+from rq.suspension import resume, suspend
 
 from harness import (
     FLEET,
@@ -153,7 +156,6 @@ def fleet(servers, tmp_path_factory):
             MIXED_DATABASE,
             slots=1,
             worker__queues="default,ours",
-            timing__maintenance="300ms",
             **({"routing__native_queues": "default,ours"} if MODE == "native" else {}),
         )
         (slot,) = ours.slots()
@@ -167,6 +169,7 @@ def fleet(servers, tmp_path_factory):
 def mixed(fleet):
     """The queue `default` of the fleet; all its workers are idle before and after the test."""
     yield Queue("default", connection=fleet.redis)
+    resume(fleet.redis)
     for name in ("default", *fleet.queues.values()):
         Queue(name, connection=fleet.redis).empty()
     all_idle(fleet)
@@ -236,11 +239,11 @@ def test_each_job_is_done_once(fleet, mixed, held_runs):
     assert fleet.redis.keys("rq:execution*") == []
 
 
-def test_each_version_reads_what_the_others_write(fleet, mixed):
+def test_each_version_reads_what_the_others_write(fleet, mixed, new_run):
     jobs = {}
     for worker, name in fleet.queues.items():
         queue = Queue(name, connection=fleet.redis)
-        jobs[queue.enqueue(WEPP + "run_hillslope_rq", "sample", 1, "wepp").id] = (worker, "finished", "(True, ")
+        jobs[queue.enqueue(WEPP + "run_hillslope_rq", new_run().id, 1, "wepp").id] = (worker, "finished", "(True, ")
         jobs[queue.enqueue("cloud.wepp.noop", "ä", None, [1.5]).id] = (worker, "finished", "None")
         jobs[queue.enqueue(WEPP + "run_hillslope_rq", "unknown", 1).id] = (worker, "failed", "None")
     for id in jobs:
@@ -284,6 +287,30 @@ def test_parents_and_children_of_each(fleet, mixed):
             assert max(job.ended_at for job in before) <= min(job.started_at for job in after)
         assert {len(job.results()) for step in steps for job in step} == {1}
     assert fleet.redis.keys("rq:deferred:*") == []
+
+
+@pytest.mark.parametrize("suspended", [True, False])
+def test_idle_fleet_is_quiet(fleet, mixed, suspended):
+    all_idle(fleet)
+    if suspended:
+        suspend(fleet.redis)
+        for version in FLEET:  # rq's worker looks when it has done a job that it waited for
+            Queue(f"rq-{version}", connection=fleet.redis).enqueue("cloud.wepp.noop")
+            until(fleet.redis, "rq's worker is suspended", lambda v=version: fleet.redis.hget(f"rq:worker:{v}", "state") == b"suspended")
+        jobs = [mixed.enqueue("cloud.wepp.noop") for _ in range(3)]
+    counted = Counter()
+    with fleet.redis.monitor() as monitor:
+        end = time.monotonic() + 5
+        while time.monotonic() < end:  # some scheduler says something every second
+            told = monitor.next_command()
+            counted[told["command"].split()[0]] += told["db"] == MIXED_DATABASE
+
+    assert 0 < counted.total() <= 5 * 20 * len(fleet.queues), counted
+    if suspended:
+        assert mixed.job_ids == [job.id for job in jobs]
+        resume(fleet.redis)
+        for job in jobs:
+            assert job.latest_result(timeout=30).type == Result.Type.SUCCESSFUL
 
 
 def test_maintenance_of_each_leaves_our_jobs_alone(fleet, held_runs):
