@@ -66,6 +66,11 @@ def ping():
     return get_current_connection().ping()
 
 
+def count(key):
+    """How often this has run."""
+    return get_current_job().connection.incr(key)
+
+
 def say(text):
     print(text)
     subprocess.run(["echo", "a child says", text], check=True)

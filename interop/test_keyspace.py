@@ -286,7 +286,7 @@ def theirs(servers):
     side = Side(servers, THEIR_DATABASE)
     side.redis.flushdb()
     with PythonWorker(
-        side.redis, side.url, THEIRS, "--with-scheduler", "default", "other", environment=servers.environment()
+        side.redis, side.url, THEIRS, "--with-scheduler", "default", "other"
     ):
         yield side
     side.redis.flushdb()
