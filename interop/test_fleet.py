@@ -86,6 +86,16 @@ def test_mixed_fleet_runs_each_job_once(queue, redis, servers, worker):
 
 
 @pytest.mark.only("native")
+def test_term_as_soon_as_it_is_known(own, servers, tmp_path):
+    worker = JavaWorker(servers, tmp_path, "brief", OWN_DATABASE)
+
+    assert worker.stop() == 0
+
+    assert Worker.all(connection=own) == []
+    assert own.keys("rq:workers*") == []
+
+
+@pytest.mark.only("native")
 def test_term_gives_the_job_back(own, servers, tmp_path, held_run):
     queue = Queue("default", connection=own)
     worker = JavaWorker(servers, tmp_path, "leaver", OWN_DATABASE, slots=1, timing__drain="0s")

@@ -378,6 +378,20 @@ public final class JobQueue implements AutoCloseable {
   /** What rq's monitors show of a worker. */
   public record WorkerInfo(long pid, String hostname, String address, String version) {}
 
+  /** Notes of slots which run jobs that the worker was asked to leave. */
+  public void leaving(List<String> busy) {
+    byte[] now = bytes(Wire.iso(clock.instant()));
+    redis.reach(
+        "note that workers were asked to leave",
+        () -> {
+          List<RedisFuture<?>> sent = new ArrayList<>();
+          for (String worker : busy) {
+            sent.add(connection.async().hset(keys.worker(worker), "shutdown_requested_date", now));
+          }
+          return awaitAll(sent);
+        });
+  }
+
   /** Ends the records of slots, as rq does at a worker's death. */
   public void unregister(List<String> workers, List<String> queues) {
     byte[] now = bytes(Wire.iso(clock.instant()));

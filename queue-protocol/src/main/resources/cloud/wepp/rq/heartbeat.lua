@@ -11,7 +11,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1])
 local lease_end = now * 1000 + math.floor(tonumber(time[2]) / 1000) + lease
 
-redis.call('HSET', worker_key, 'last_heartbeat', iso, 'current_job_working_time', ARGV[11])
+redis.call('HSET', worker_key, 'last_heartbeat', iso)
 redis.call('EXPIRE', worker_key, wip)
 
 local held = redis.call('HMGET', KEYS[1], 'claim', 'status')
@@ -29,7 +29,7 @@ if held[1] ~= claim or held[2] == 'canceled' then
 end
 redis.call('ZADD', KEYS[2], lease_end, id .. '|' .. claim)
 -- Again at every beat: a tool may have deleted the worker's keys.
-redis.call('HSET', worker_key, 'state', 'busy', 'current_job', id)
+redis.call('HSET', worker_key, 'state', 'busy', 'current_job', id, 'current_job_working_time', ARGV[11])
 redis.call('SADD', worker_key .. ':executions', id .. ':' .. execution)
 redis.call('EXPIRE', worker_key .. ':executions', wip + 60)
 redis.call('ZADD', prefix .. ':wip:' .. queue, 'XX', now + wip, id)

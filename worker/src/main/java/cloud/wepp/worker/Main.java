@@ -144,23 +144,20 @@ public final class Main {
 
     @Override
     public Integer call() throws Exception {
-      Worker worker =
-          Worker.start(
-              configured.read(),
-              new Intake.Stop(burst, maxJobs),
-              Map.of(),
-              List.of(),
-              InstantSource.system());
-      Runtime.getRuntime()
-          .addShutdownHook(
-              new Thread(
-                  () -> {
-                    worker.close();
-                    Runtime.getRuntime().halt(0); // a stop that was asked for is no error
-                  },
-                  "stop"));
+      Worker worker = Worker.ready(configured.read(), new Intake.Stop(burst, maxJobs));
+      // Before anybody knows of the worker: a TERM that comes at once must find it.
+      Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(worker), "stop"));
+      worker.begin();
       worker.awaitDrain();
       return 0;
+    }
+
+    private static void stop(Worker worker) {
+      boolean hadBegun = worker.ends();
+      worker.close();
+      if (hadBegun) {
+        Runtime.getRuntime().halt(0); // a stop that was asked for is no error
+      }
     }
   }
 

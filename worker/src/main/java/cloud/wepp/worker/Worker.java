@@ -68,6 +68,8 @@ public final class Worker implements AutoCloseable {
   private final Commands commands;
   private final List<Thread> slots = new ArrayList<>();
   private final CountDownLatch drain = new CountDownLatch(1);
+  private boolean begun; // these two are guarded by this
+  private boolean closed;
 
   private Worker(
       WorkerConfig config,
@@ -165,12 +167,22 @@ public final class Worker implements AutoCloseable {
       List<JobListener> listeners,
       InstantSource clock) {
     Worker worker = new Worker(config, stop, more, listeners, clock);
-    worker.start();
+    worker.begin();
     return worker;
   }
 
-  private void start() {
+  /** As above, but nobody knows of the worker until it is told to {@link #begin}. */
+  static Worker ready(WorkerConfig config, Intake.Stop stop) {
+    return new Worker(config, stop, Map.of(), List.of(), InstantSource.system());
+  }
+
+  /** Makes the slots known to rq and starts taking jobs, unless the worker was closed before. */
+  synchronized void begin() {
+    if (closed) {
+      return;
+    }
     jobs.register(registration.workers(), registration.queues(), registration.info());
+    begun = true;
     ledger.start();
     heartbeat.start(config.timing().heartbeat());
     housekeeping.start(config.timing().scheduler(), config.timing().maintenance());
@@ -332,7 +344,30 @@ public final class Worker implements AutoCloseable {
    */
   @Override
   public void close() {
+    if (ends()) {
+      leave();
+    }
+    if (python != null) {
+      python.close();
+    }
+    processes.close();
+    webhooks.close();
+    ledger.close();
+    history.close();
+    weppcloud.close();
+    jobs.close();
+    redis.close();
+  }
+
+  /** Whether the worker had begun; it will not begin after this. */
+  synchronized boolean ends() {
+    closed = true;
+    return begun;
+  }
+
+  private void leave() {
     drain();
+    tellMonitors();
     if (!join(config.timing().drain())) {
       LOG.info("Giving back {} running jobs", running.all().size());
       running.all().forEach(job -> job.stop(StopReason.DRAINED));
@@ -348,16 +383,16 @@ public final class Worker implements AutoCloseable {
     } catch (QueueUnavailable e) {
       LOG.warn("{}; rq forgets these workers when their records expire.", e.getMessage());
     }
-    if (python != null) {
-      python.close();
+  }
+
+  /** Those who watch busy slots see that they will leave. */
+  private void tellMonitors() {
+    List<String> busy = running.all().stream().map(job -> job.claim().worker()).toList();
+    try {
+      jobs.leaving(busy);
+    } catch (QueueUnavailable e) {
+      LOG.debug("{}; nothing depends on it.", e.getMessage());
     }
-    processes.close();
-    webhooks.close();
-    ledger.close();
-    history.close();
-    weppcloud.close();
-    jobs.close();
-    redis.close();
   }
 
   private boolean join(Duration longest) {

@@ -8,6 +8,7 @@ The worker has claimed the job, sends the heartbeats and enforces the end; rq, i
 """
 
 import contextlib
+import copy
 import ctypes
 import gc
 import importlib
@@ -120,6 +121,8 @@ class Supervised:
             exc_string += self.cause or self.cause_of_death()
         if self._stopped_job_id == job.id:
             self._ending = "stopped"
+            if self.connection.hget(f"{self.prefix}:job:{job.id}", "status") == b"canceled":
+                queue = childless(queue)
         else:
             self._ending = "retried" if (job.retries_left or 0) > 0 else "failed"
         self._error = exc_string.strip().rpartition("\n")[2]
@@ -218,6 +221,13 @@ class Supervised:
         """rq's own command, in the way that rq hears it. On the thread that reads."""
         self.cause = order.get("cause", "")
         self.handle_payload({"type": "message", "data": json.dumps(order["payload"]).encode()})
+
+
+def childless(queue):
+    """For the end of a canceled job, of which none may run after it: rq before 2.8 releases those of a stopped one."""
+    queue = copy.copy(queue)
+    queue.enqueue_dependents = lambda *_, **__: None
+    return queue
 
 
 def oom_kills():
