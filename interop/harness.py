@@ -270,12 +270,12 @@ def launcher(*arguments):
 class PythonWorker:
     """rq's own worker of this version, until it is shut down or killed with all that it has started."""
 
-    def __init__(self, redis, url, name, *options):
+    def __init__(self, redis, url, name, *options, environment=None):
         self.key = f"rq:worker:{name}"
         self._redis = redis
         self._process = subprocess.Popen(
             [RQ, "worker", "-u", url, "--name", name, *options],
-            env=python_environment(),
+            env={**python_environment(), **(environment or {})},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

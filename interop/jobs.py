@@ -88,6 +88,10 @@ def kill_itself(runid):
     wait(runid)
 
 
+def cancel_itself():
+    get_current_job().cancel()
+
+
 def called(job, connection, what):
     connection.rpush(f"called:{job.id}", what)
     connection.expire(f"called:{job.id}", 600)
