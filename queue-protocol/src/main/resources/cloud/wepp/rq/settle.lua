@@ -79,7 +79,7 @@ if held[3] == 'canceled' then
 end
 
 local dependents = job .. ':dependents'
-local children = redis.call('SMEMBERS', dependents)
+local children = dependents_of(job)
 
 local function expire(key)
   if ttl > 0 then redis.call('EXPIRE', key, ttl) elseif ttl < 0 then redis.call('PERSIST', key) end
@@ -103,7 +103,10 @@ if not repeats or repeats <= 0 then repeats = nil end
 local function repeat_job()
   local list = intervals(redis.call('HGET', job, 'repeat_intervals'))
   local seconds = seconds_at(list, 1)
-  if #list > 1 then redis.call('HSET', job, 'repeat_intervals', cjson.encode({unpack(list, 2)})) end
+  if #list > 1 then
+    table.remove(list, 1)
+    redis.call('HSET', job, 'repeat_intervals', cjson.encode(list))
+  end
   redis.call('HSET', job, 'repeats_left', string.format('%d', repeats - 1))
   redis.call('PERSIST', job)
   redis.call('PERSIST', dependents)
@@ -160,7 +163,8 @@ elseif kind == 'fail' or kind == 'stop' then
   event(status)
 elseif kind == 'retry' then
   release(true)
-  redis.call('HINCRBY', job, 'retries_left', -1)
+  local left = tonumber(redis.call('HGET', job, 'retries_left') or '') or 1
+  redis.call('HSET', job, 'retries_left', string.format('%d', left - 1))
   claim_ends('ended_at', iso, 'last_heartbeat', iso)
   if interval > 0 then
     redis.call('HSET', job, 'status', 'scheduled')

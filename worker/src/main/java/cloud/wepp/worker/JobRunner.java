@@ -7,6 +7,7 @@ import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Turn;
 import cloud.wepp.rq.JobRecord;
 import cloud.wepp.rq.MalformedJob;
+import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.rq.pickle.PyValue;
@@ -128,7 +129,18 @@ final class JobRunner {
         context.detail(Duration.between(claim.startedAt(), now), cause(outcome), error(outcome)));
   }
 
+  /** What Redis will not write is a failure that says so. */
   private Turn settle(
+      Claim claim, Settlement settlement, Ended ended, Optional<JobQueue.Request> next) {
+    try {
+      return asked(claim, settlement, ended, next);
+    } catch (QueueUnavailable e) {
+      LOG.error("Job {}: its end is refused, so it fails", claim.job().id(), e);
+      return asked(claim, verdict.refused(claim.job(), e), ended, Optional.empty());
+    }
+  }
+
+  private Turn asked(
       Claim claim, Settlement settlement, Ended ended, Optional<JobQueue.Request> next) {
     return UntilKnown.ask(
         "Settling job " + claim.job().id(),
