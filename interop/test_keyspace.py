@@ -3,6 +3,8 @@
 Each scenario is run with both, each in a database of its own; then every key, type, field, score and time to live is compared.
 """
 
+import subprocess
+import sys
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -21,7 +23,7 @@ import jobs
 from harness import MODE, WEPP, JavaWorker, PythonWorker
 from keyspace import ABSENT, YEAR, Difference, differences, snapshot
 
-OUR_DATABASE, THEIR_DATABASE = 10, 11
+OUR_DATABASE, THEIR_DATABASE, PREFIX_DATABASE = 10, 11, 12
 NOOP = "cloud.wepp.noop"
 HILLSLOPE = WEPP + "run_hillslope_rq"  # without arguments it fails at once
 THEIRS = "theirs"
@@ -1292,4 +1294,47 @@ def test_after_the_end_of_the_worker(theirs, ours, new_run):
         side.until("nothing names it", lambda: not side.redis.keys("rq:workers*") + side.redis.keys("rq:scheduler*"))
         found.append(side.snapshot())
     left, _ = differences(*found, DOCUMENTED, "end")
+    assert not left, "\n".join(["", *left])
+
+
+PREFIX = "{app}:rq"
+CLIENT = """
+import sys
+from redis import Redis
+from rq import Queue
+queue = Queue(connection=Redis.from_url(sys.argv[1]))
+first = queue.enqueue("cloud.wepp.noop", job_id="a")
+queue.enqueue("wepppy.rq.wepp_rq.run_hillslope_rq", job_id="b")
+queue.enqueue("cloud.wepp.noop", job_id="c", depends_on=first)
+"""
+
+
+@pytest.mark.needs(rq.command, "RQ_KEY_PREFIX")
+def test_key_prefix(servers):
+    """rq 3.0's RQ_KEY_PREFIX, in the environment of clients and workers."""
+    url, redis = servers.url(PREFIX_DATABASE), servers.connect(PREFIX_DATABASE)
+    environment = {**harness.python_environment(), **servers.environment(), "RQ_KEY_PREFIX": PREFIX}
+    settings = {
+        **harness.functions(MODE),
+        "redis.url": url,
+        "redis.key-prefix": PREFIX,
+        "worker.slots": 1,
+        "timing.result-ttl": "500s",
+        "wepp.runs": servers.runs,
+        "wepp.bin-dir": servers.bin,
+        **({"postgres.url": servers.postgres} if servers.postgres else {}),
+        **({} if NATIVE else {"python.worker-class": "rq.worker.Worker"}),
+    }
+    found = []
+    for worker in (
+        [harness.RQ, "worker", "--burst", "--with-scheduler", "-u", url],
+        [harness.LAUNCHER, "run", "--burst", *harness.set_all(settings)],
+    ):
+        redis.flushdb()
+        subprocess.run([sys.executable, "-c", CLIENT, url], env=environment, check=True, timeout=60)
+        subprocess.run(worker, env=environment, check=True, timeout=60, capture_output=True)
+        (name,) = [key.decode().rpartition(":")[2] for key in redis.keys(f"{PREFIX}:worker:*")]
+        found.append(snapshot(redis, {PREFIX: "rq", name: "<worker>"}, IGNORED))
+    redis.flushdb()
+    left, _ = differences(*found, DOCUMENTED, "prefix")
     assert not left, "\n".join(["", *left])
