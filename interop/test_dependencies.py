@@ -77,6 +77,18 @@ def test_in_other_queues(queue, redis, servers, held_run):
     assert isinstance(python.return_value(refresh=True), int)
 
 
+def test_children_that_come_while_the_parent_ends(queue):
+    """None is forgotten, and none runs twice."""
+    parents = [queue.enqueue("cloud.wepp.noop") for _ in range(30)]
+    children = [queue.enqueue("cloud.wepp.noop", depends_on=parent) for parent in reversed(parents) for _ in range(2)]
+
+    for child in children:
+        assert child.latest_result(timeout=60).type == Result.Type.SUCCESSFUL
+
+    assert {len(job.results()) for job in parents + children} == {1}
+    assert DeferredJobRegistry(queue=queue).get_job_ids() == []
+
+
 def test_a_python_parent_releases_our_child(queue, redis, servers):
     parent = Queue("elsewhere", connection=redis).enqueue("os.getpid")
     child = queue.enqueue("cloud.wepp.noop", depends_on=parent)

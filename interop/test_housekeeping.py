@@ -235,12 +235,14 @@ def test_dead_workers_vanish(own, servers, ours):
 def test_expired_entries_go(own, default):
     own.zadd("rq:finished:default", {"old": time.time() - 1})
     own.zadd("rq:failed:default", {"old": time.time() - 1, "kept": -1})
+    own.zadd("rq:deferred:default", {"waits": time.time() - 1})
 
     until(own, "the entries go", lambda: own.zscore("rq:finished:default", "old") is None)
     until(own, "the entries go", lambda: own.zscore("rq:failed:default", "old") is None)
 
     assert own.zscore("rq:failed:default", "kept") == -1
     own.zrem("rq:failed:default", "kept")
+    assert own.zrem("rq:deferred:default", "waits") == 1
     assert "old" not in FinishedJobRegistry(queue=default).get_job_ids(0, -1)
 
 
