@@ -3,6 +3,14 @@
 -- A number is dear as an argument: Redis writes it with 17 digits.
 local function whole(number) return string.format('%d', number) end
 
+-- Writes to a key of one job. What is of another kind there makes way: an error would come when half is written.
+local function put(command, key, ...)
+  local answer = redis.pcall(command, key, ...)
+  if type(answer) ~= 'table' or not answer.err then return end
+  if answer.err:find('WRONGTYPE', 1, true) then redis.call('DEL', key) end
+  redis.call(command, key, ...)
+end
+
 local function push_to(prefix, queue, id, front)
   redis.call('SADD', prefix .. ':queues', prefix .. ':queue:' .. queue)
   redis.call(front and 'LPUSH' or 'RPUSH', prefix .. ':queue:' .. queue, id)

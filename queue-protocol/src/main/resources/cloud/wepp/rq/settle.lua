@@ -122,13 +122,13 @@ local function settle(prefix, worker, now, now_ms)
 
   local function result(kind_of_result, field)
     local results = prefix .. ':results:' .. id
-    local entry = {'XADD', results, 'MAXLEN', '10', '*', 'type', kind_of_result, 'worker_name', worker,
+    local entry = {results, 'MAXLEN', '10', '*', 'type', kind_of_result, 'worker_name', worker,
       'execution_id', execution, 'execution_started_at', started, 'execution_ended_at', ended}
     if payload ~= '' then
       entry[#entry + 1] = field
       entry[#entry + 1] = payload
     end
-    redis.call(unpack(entry))
+    put('XADD', unpack(entry))
     expire(results)
   end
 

@@ -61,7 +61,7 @@ local function take(prefix, worker, now, now_ms)
     -- Their times to live come with the first heartbeat; before it, whoever ends the claim deletes them.
     redis.call('HSET', prefix .. ':execution:' .. id .. ':' .. execution, 'id', execution, 'created_at', epoch,
       'last_heartbeat', epoch, 'job_id', id, 'worker_name', worker)
-    redis.call('ZADD', prefix .. ':executions:' .. id, whole(now + wip + 60), execution)
+    put('ZADD', prefix .. ':executions:' .. id, whole(now + wip + 60), execution)
     redis.call('ZADD', prefix .. ':wip:' .. origin, whole(now + wip), id)
     redis.call('SADD', prefix .. ':worker:' .. worker .. ':executions', id .. ':' .. execution)
     redis.call('ZADD', KEYS[1], whole(now_ms + lease), id .. '|' .. claim)
