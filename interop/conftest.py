@@ -12,9 +12,6 @@ from rq.suspension import resume
 
 import harness
 
-# Every key after every scenario, beside rq's own worker; takes two minutes more for each version and mode.
-collect_ignore = [] if os.environ.get("INTEROP_KEYSPACE") else ["test_keyspace.py"]
-
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory):
