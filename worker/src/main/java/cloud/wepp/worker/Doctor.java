@@ -5,6 +5,7 @@ import cloud.wepp.rq.JobRecord;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobOutcome;
+import cloud.wepp.worker.wepp.CligenFunctions;
 import cloud.wepp.worker.wepp.WeppFunctions;
 import java.io.PrintStream;
 import java.util.HashMap;
@@ -26,6 +27,7 @@ final class Doctor {
     JobHandler unused = (call, context) -> new JobOutcome.Failed("the doctor runs no jobs");
     Map<String, JobHandler> natives = new HashMap<>(Routes.BUILT_IN);
     WeppFunctions.NAMES.forEach(name -> natives.put(name, unused));
+    CligenFunctions.NAMES.forEach(name -> natives.put(name, unused));
     routes = new Routes(natives, config.python().enabled() ? unused : null, config.routing());
   }
 

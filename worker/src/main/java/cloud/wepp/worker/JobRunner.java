@@ -16,6 +16,7 @@ import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.process.Limits;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.time.Duration;
@@ -74,7 +75,12 @@ final class JobRunner {
     RunningJob job = running.start(claim, task.handler.overtime(), recovery.finishes(task.call));
     ClaimContext context =
         new ClaimContext(
-            job, () -> recovery.again(claim.job(), task.call, true), jobs, weppcloud, clock);
+            job,
+            () -> recovery.again(claim.job(), task.call, true),
+            Limits.NONE,
+            jobs,
+            weppcloud,
+            clock);
     try {
       listeners.forEach(listener -> listener.started(claim));
       FaultPoint.SPAWNING.reached();
@@ -139,7 +145,8 @@ final class JobRunner {
         now,
         call.function(),
         run(call),
-        context.detail(Duration.between(claim.startedAt(), now), cause(outcome), error(outcome)));
+        context.detail(
+            Duration.between(claim.startedAt(), now), cause(context, outcome), error(outcome)));
   }
 
   /** What Redis will not write is a failure that says so. */
@@ -184,15 +191,15 @@ final class JobRunner {
         : "";
   }
 
-  private static String cause(JobOutcome outcome) {
+  private static String cause(ClaimContext context, JobOutcome outcome) {
     return switch (outcome) {
       case JobOutcome.Succeeded s -> "succeeded";
-      case JobOutcome.Failed f -> "failed";
+      case JobOutcome.Failed f -> f.cause();
       case JobOutcome.Recorded(String ending, var e, var o) ->
           switch (ending) {
             case "finished" -> "succeeded";
             case "stopped" -> "stopped";
-            default -> "failed";
+            default -> context.lastCause();
           };
       case JobOutcome.Cut c -> c.reason().name().toLowerCase(Locale.ROOT);
     };
@@ -200,7 +207,7 @@ final class JobRunner {
 
   private static String error(JobOutcome outcome) {
     return switch (outcome) {
-      case JobOutcome.Failed(String text) -> lastLine(text);
+      case JobOutcome.Failed(String text, var c) -> lastLine(text);
       case JobOutcome.Recorded(String ending, String error, String otherwise) ->
           ending.isEmpty() ? lastLine(otherwise) : error;
       case JobOutcome.Succeeded s -> "";

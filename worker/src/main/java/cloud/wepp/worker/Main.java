@@ -18,6 +18,8 @@ import cloud.wepp.worker.ledger.LedgerStore;
 import cloud.wepp.worker.ledger.LedgerUnavailable;
 import cloud.wepp.worker.ledger.OpenJobs;
 import cloud.wepp.worker.python.PythonUnavailable;
+import cloud.wepp.worker.wepp.Provenance;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.math.BigInteger;
 import java.nio.file.Path;
@@ -59,6 +61,7 @@ import picocli.CommandLine.Spec;
       Main.Requeue.class,
       Main.Cancel.class,
       Main.HistoryOf.class,
+      Main.ProvenanceOf.class,
       Main.Examine.class,
       Main.Show.class,
       Main.Deferred.class,
@@ -370,6 +373,38 @@ public final class Main {
         new History(store).print(System.out, run, job, limit);
       }
       return 0;
+    }
+  }
+
+  @Command(
+      name = "provenance",
+      mixinStandardHelpOptions = true,
+      description = "Prints which executable made the outputs of a WEPPcloud run, of which inputs.")
+  static final class ProvenanceOf implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Parameters(paramLabel = "RUNID", description = "the run")
+    private String run = "";
+
+    @Option(names = "--json", description = "with the checksums of all files")
+    private boolean json;
+
+    @Option(
+        names = "--check",
+        description = "also tell which files have changed since; exit 1 then")
+    private boolean check;
+
+    @Override
+    public Integer call() throws Exception {
+      try {
+        return Provenance.print(
+                Worker.runFolders(configured.read().wepp()), run, json, check, System.out)
+            ? 0
+            : 1;
+      } catch (IOException e) {
+        System.err.println("rq-worker: " + e.getMessage());
+        return 1;
+      }
     }
   }
 

@@ -20,6 +20,7 @@ import cloud.wepp.worker.ledger.PostgresAccess;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
 import cloud.wepp.worker.python.PythonHandler;
+import cloud.wepp.worker.wepp.CligenFunctions;
 import cloud.wepp.worker.wepp.RunFolders;
 import cloud.wepp.worker.wepp.WeppFunctions;
 import java.net.InetAddress;
@@ -92,7 +93,7 @@ public final class Worker implements AutoCloseable {
     processes = ProcessRunner.start();
     running = new RunningJobs(processes, timing.lease(), drain::countDown);
     Map<String, JobHandler> natives = new HashMap<>(Routes.BUILT_IN);
-    natives.putAll(wepp(config, processes));
+    natives.putAll(models(config, processes));
     natives.putAll(more);
     python = config.python().enabled() ? python(config, registration.queues(), processes) : null;
     Routes routes = new Routes(natives, python, config.routing());
@@ -161,30 +162,63 @@ public final class Worker implements AutoCloseable {
         registration.workers().getFirst());
   }
 
-  private static Map<String, JobHandler> wepp(WorkerConfig config, ProcessRunner processes) {
+  private static Map<String, JobHandler> models(WorkerConfig config, ProcessRunner processes) {
     WorkerConfig.Wepp wepp = config.wepp();
     CpuBudget cpu =
         new CpuBudget(config.worker().cpu().orElse(Runtime.getRuntime().availableProcessors()));
-    return WeppFunctions.of(
-        new RunFolders(
-            wepp.runs(),
-            wepp.legacyRuns(),
-            wepp.batch(),
-            wepp.culverts(),
-            wepp.profileTmp(),
-            wepp.profileFork(),
-            wepp.profileArchive()),
-        new WeppFunctions.Settings(
-            wepp.binDir(),
+    RunFolders folders = runFolders(wepp);
+    WeppFunctions.Models how =
+        new WeppFunctions.Models(
             config.timing().grace(),
             wepp.inputWait(),
-            wepp.hillslopeTimeout(),
-            wepp.runTimeout(),
-            wepp.multiOfeTimeout(),
-            wepp.timeoutRetries(),
-            config.worker().jobCpu().orElse(cpu.processors())),
-        processes,
-        cpu);
+            wepp.storageRetries(),
+            wepp.verify(),
+            wepp.longestName(),
+            wepp.staging(),
+            wepp.provenance(),
+            wepp.scratch(),
+            VERSION);
+    Map<String, JobHandler> models = new HashMap<>();
+    models.putAll(
+        WeppFunctions.of(
+            folders,
+            new WeppFunctions.Settings(
+                wepp.binDir(),
+                wepp.hillslopeTimeout(),
+                wepp.runTimeout(),
+                wepp.multiOfeTimeout(),
+                wepp.timeoutRetries(),
+                config.worker().jobCpu().orElse(cpu.processors()),
+                how),
+            processes,
+            cpu));
+    models.putAll(CligenFunctions.of(folders, cligen(config.cligen(), how), processes, cpu));
+    return models;
+  }
+
+  private static CligenFunctions.Settings cligen(
+      WorkerConfig.Cligen cligen, WeppFunctions.Models how) {
+    return new CligenFunctions.Settings(
+        cligen.binDir(),
+        cligen.geodata(),
+        cligen.multipleYearTimeout(),
+        cligen.observedTimeout(),
+        cligen.observedRetries(),
+        cligen.modifiedParTimeout(),
+        cligen.singleStormTimeout(),
+        cligen.verify().equals("fail"),
+        how);
+  }
+
+  static RunFolders runFolders(WorkerConfig.Wepp wepp) {
+    return new RunFolders(
+        wepp.runs(),
+        wepp.legacyRuns(),
+        wepp.batch(),
+        wepp.culverts(),
+        wepp.profileTmp(),
+        wepp.profileFork(),
+        wepp.profileArchive());
   }
 
   private static PythonHandler python(

@@ -19,7 +19,8 @@ public record WorkerConfig(
     Timing timing,
     Recovery recovery,
     Ledger ledger,
-    Wepp wepp) {
+    Wepp wepp,
+    Cligen cligen) {
 
   public record Redis(
       @Setting(
@@ -367,7 +368,69 @@ public record WorkerConfig(
               is = "how long to wait for input files that are late on NFS",
               aliases = "WEPP_RUNNER_HILLSLOPE_INPUT_WAIT_S",
               min = 0)
-          Duration inputWait) {}
+          Duration inputWait,
+      @Setting(
+              value = "warn",
+              is =
+                  "what becomes of a run that WEPPcloud accepts but that is doubtful (NaN, a"
+                      + " climate or a management that is too short, fewer years than asked): fail,"
+                      + " or warn; off looks at WEPP's last line alone",
+              matches = "fail|warn|off")
+          String verify,
+      @Setting(
+              value = "110",
+              is =
+                  "the most characters of a file name that the executables read; 50 for those of"
+                      + " gfortran",
+              min = 1)
+          int longestName,
+      @Setting(
+              value = "auto",
+              is =
+                  "whether a model writes to scratch first, and its outputs are moved when they are"
+                      + " good: local, off (it writes into the run folder), or auto (local on NFS)",
+              matches = "auto|local|off")
+          String staging,
+      @Setting(value = "/tmp", is = "the folder on this host for staged and temporary files")
+          Path scratch,
+      @Setting(
+              value = "3",
+              is = "attempts at a model after the storage failed in its first one",
+              min = 0)
+          int storageRetries,
+      @Setting(
+              value = "true",
+              is =
+                  "keep the checksums of executable, inputs and outputs of each good run beside it;"
+                      + " a run that was cut off skips what is done already")
+          boolean provenance) {}
+
+  public record Cligen(
+      @Setting(
+              value = "/opt/cligen/bin",
+              is = "the folder of the CLIGEN executables, `cligen532` and others",
+              aliases = "CLIGEN_BIN_DIR")
+          Path binDir,
+      @Setting(
+              value = "/geodata",
+              is = "the folder of shared data: a job's station file is below it, or in the run")
+          Path geodata,
+      @Setting(value = "5s", is = "for a climate of several years", min = 1)
+          Duration multipleYearTimeout,
+      @Setting(value = "20s", is = "for one attempt at an observed climate", min = 1)
+          Duration observedTimeout,
+      @Setting(value = "3", is = "attempts after its first one timed out", min = 0)
+          int observedRetries,
+      @Setting(value = "50s", is = "for a climate of a modified station", min = 1)
+          Duration modifiedParTimeout,
+      @Setting(value = "3s", is = "for a single storm", min = 1) Duration singleStormTimeout,
+      @Setting(
+              value = "warn",
+              is =
+                  "what becomes of a climate that WEPPcloud accepts but that is doubtful (days"
+                      + " missing in what was observed, CLIGEN's own complaints): fail, or warn",
+              matches = "fail|warn")
+          String verify) {}
 
   /** What no single setting can tell. */
   List<String> contradictions() {

@@ -10,6 +10,8 @@ import org.jspecify.annotations.Nullable;
 
 /** A call's arguments by the names of a Python function's parameters. */
 record Arguments(Map<String, PyValue> values) {
+  /** A pattern for names that lead nowhere else. */
+  static final String FILE_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}";
 
   /**
    * Binds as Python does; {@code None} stands for an optional one that was not given.
@@ -92,6 +94,50 @@ record Arguments(Map<String, PyValue> values) {
       throw wrong("%s must be a positive int, not %s".formatted(parameter, shown(parameter)));
     }
     return Integer.parseInt(text);
+  }
+
+  /** The name of a file, which leads nowhere else. */
+  String name(String parameter) throws JobFailed {
+    String name = text(parameter);
+    if (!name.matches(FILE_NAME)) {
+      throw new JobFailed(
+          "ValueError", "%s is no name of a file: %s".formatted(parameter, shown(parameter)));
+    }
+    return name;
+  }
+
+  /** A whole number of 32 bits. */
+  int integer(String parameter, int otherwise) throws JobFailed {
+    return switch (value(parameter)) {
+      case PyValue.None _ -> otherwise;
+      case PyValue.Int(var number) when number.bitLength() < Integer.SIZE -> number.intValue();
+      default -> throw wrong("%s must be an int, not %s".formatted(parameter, shown(parameter)));
+    };
+  }
+
+  /** A number above 0. */
+  double positive(String parameter) throws JobFailed {
+    double number =
+        switch (value(parameter)) {
+          case PyValue.Int(var whole) -> whole.doubleValue();
+          case PyValue.Real(double real) -> real;
+          default ->
+              throw wrong("%s must be a float, not %s".formatted(parameter, shown(parameter)));
+        };
+    if (!(number > 0) || Double.isInfinite(number)) {
+      throw new JobFailed(
+          "ValueError", "%s must be > 0, not %s".formatted(parameter, shown(parameter)));
+    }
+    return number;
+  }
+
+  /** A bool that is False if it was not given. */
+  boolean flag(String parameter) throws JobFailed {
+    return switch (value(parameter)) {
+      case PyValue.None _ -> false;
+      case PyValue.Bool(boolean set) -> set;
+      default -> throw wrong("%s must be a bool, not %s".formatted(parameter, shown(parameter)));
+    };
   }
 
   /** The value as an f-string of Python shows it: text bare, the rest as {@code repr}. */

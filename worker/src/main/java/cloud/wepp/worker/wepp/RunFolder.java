@@ -33,9 +33,37 @@ record RunFolder(Path folder) {
     return String.valueOf(folder.getFileName());
   }
 
+  /** Old runs may lie on a mount that is read-only by now. */
+  void checkWritable() throws JobFailed {
+    if (!Files.isWritable(folder)) {
+      throw new JobFailed(
+          "PermissionError",
+          ("the run folder %s cannot be written, so nothing was run. If it is one of the older runs"
+                  + " on a read-only mount, copy it to the folder of the newer runs.")
+              .formatted(folder));
+    }
+  }
+
   /** Where WEPP runs. */
   Path runs() {
     return folder.resolve("wepp/runs");
+  }
+
+  /**
+   * Where CLIGEN runs.
+   *
+   * @throws JobFailed if it does not exist, or is elsewhere by a link
+   */
+  Path climate() throws JobFailed {
+    Path climate = folder.resolve("climate");
+    try {
+      if (!climate.toRealPath().startsWith(folder.toRealPath())) {
+        throw new JobFailed("ValueError", climate + " is a link out of the run; nothing was run");
+      }
+      return climate;
+    } catch (IOException e) {
+      throw new JobFailed("FileNotFoundError", "there is no folder " + climate);
+    }
   }
 
   /** The numbers of all hillslopes that have a {@code p<number>.run}, in order. */

@@ -104,6 +104,7 @@ public final class Demo implements Callable<Integer> {
                       "routing.native-queues=default",
                       "worker.slots=2",
                       "wepp.bin-dir=" + bin,
+                      "cligen.bin-dir=" + bin,
                       "wepp.runs=" + folder.resolve("runs")))
               .config();
       say("Redis " + redis.url() + ", Postgres " + postgres.url().replaceAll("\\?.*", ""));

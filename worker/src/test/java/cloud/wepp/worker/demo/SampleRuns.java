@@ -75,8 +75,13 @@ public final class SampleRuns {
 
   /** Copies CLIGEN's station file of Darrington into the folder. */
   public static Path station(Path folder) throws IOException {
-    Path file = folder.resolve("wa451992.par");
-    copy("cligen/wa451992.par", file);
+    return cligen("wa451992.par", folder);
+  }
+
+  /** Copies an input of CLIGEN into the folder, by its name in {@code wepp-sample/cligen}. */
+  public static Path cligen(String name, Path folder) throws IOException {
+    Path file = folder.resolve(name);
+    copy("cligen/" + name, file);
     return file;
   }
 

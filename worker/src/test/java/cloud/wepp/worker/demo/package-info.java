@@ -1,5 +1,6 @@
 /**
- * The demo: made-up and real sample inputs, and a stand-in for the WEPP executable. Never ships.
+ * The demo: made-up and real sample inputs, and stand-ins for the executables of WEPP and CLIGEN.
+ * Never ships.
  */
 @NullMarked
 package cloud.wepp.worker.demo;
