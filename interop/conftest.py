@@ -5,14 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+import rq
 from rq import Queue
 from rq.command import send_kill_horse_command
 from rq.suspension import resume
 
 import harness
-
-# Every key after every scenario, beside rq's own worker; takes two minutes more for each version and mode.
-collect_ignore = [] if os.environ.get("INTEROP_KEYSPACE") else ["test_keyspace.py"]
 
 
 @pytest.fixture(scope="session")
@@ -101,14 +99,19 @@ def held_run(new_run):
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(owner, name): only for an rq that has this")
     config.addinivalue_line("markers", "only(mode): about what the worker does in this INTEROP_MODE alone")
+    config.addinivalue_line("markers", "version(rq): once is enough, or this rq alone can do it")
 
 
 def pytest_collection_modifyitems(config, items):
     """What a version of rq or a mode does not have is no case for it, and so is not skipped either."""
 
     def is_case(item):
-        need, only = item.get_closest_marker("needs"), item.get_closest_marker("only")
-        return (need is None or hasattr(*need.args)) and (only is None or only.args[0] == harness.MODE)
+        need, only, version = map(item.get_closest_marker, ("needs", "only", "version"))
+        return (
+            (need is None or hasattr(*need.args))
+            and (only is None or only.args[0] == harness.MODE)
+            and (version is None or version.args[0] == rq.VERSION)
+        )
 
     absent = [item for item in items if not is_case(item)]
     if absent:

@@ -1,6 +1,7 @@
 """The servers, the worker and the run folders that the tests use. Waits on events only."""
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -12,12 +13,16 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from redis import Redis
-from rq import Worker
+from rq import VERSION, Worker
 
 HERE = Path(__file__).resolve().parent
 LAUNCHER = HERE.parent / "rq-worker"
 RQ = Path(sys.executable).with_name("rq")
+
+# What may meet on one queue: the version that WEPPcloud has, the last one before 3, and the newest.
+FLEET = ("1.16.2", "2.12.0", "3.0.0")
 WEPP = "wepppy.rq.wepp_rq."
 
 # Which functions the shared worker runs natively: all that it can, or, with INTEROP_MODE=python, none.
@@ -59,13 +64,11 @@ class Servers:
         held.write_text(HELD)
         held.chmod(0o755)
         self.connect(RQ_DATABASE).config_set("notify-keyspace-events", "KA")
+        # What the Python stand-ins of job functions need to know, whoever runs them.
+        os.environ.update(INTEROP_REDIS=self._url, INTEROP_RUNS=str(self.runs), INTEROP_BIN=str(self.bin))
 
     def url(self, database):
         return f"{self._url}/{database}"
-
-    def environment(self):
-        """What the Python stand-ins of job functions need to know."""
-        return {"INTEROP_REDIS": self._url, "INTEROP_RUNS": str(self.runs), "INTEROP_BIN": str(self.bin)}
 
     def connect(self, database):
         return Redis.from_url(self.url(database), socket_timeout=None)
@@ -150,7 +153,6 @@ class JavaWorker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **servers.environment()},
             )
         try:
             until(self.redis, f"worker {name} registers", lambda: len(self.slots()) == slots, 60)
@@ -248,6 +250,37 @@ def parent(pid):
     return int(stat(pid)[1])
 
 
+def family(pid):
+    """The process and all that descend from it."""
+    parents = {entry.name: stat(entry.name)[1:2] for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    found = [str(pid)]
+    for one in found:
+        found += [child for child, of in parents.items() if of == [one]]
+    return [int(pid) for pid in found]
+
+
+@functools.cache
+def python_of(version):
+    """The interpreter that has this rq; interop/run makes it if it is not there."""
+    if version == VERSION:
+        return Path(sys.executable)
+    made = subprocess.run([HERE / "run", "--python", version], capture_output=True, text=True, timeout=240)
+    if made.returncode == 77:
+        pytest.skip(made.stderr)
+    assert made.returncode == 0, made.stderr
+    return Path(made.stdout.strip())
+
+
+def client(version, url, function, *arguments):
+    """What a function of client.py returns with this rq."""
+    done = subprocess.run(
+        [python_of(version), HERE / "client.py", url, function, json.dumps(arguments)],
+        env=python_environment(), capture_output=True, timeout=60, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, f"rq {version}: {done.stderr}"
+    return json.loads(done.stdout)
+
+
 def python_worker(url, *queues):
     """rq's own worker of this version runs what it finds, and ends."""
     done = subprocess.run(
@@ -267,24 +300,13 @@ def launcher(*arguments):
     return done.stdout.strip()
 
 
-class PythonWorker:
-    """rq's own worker of this version, until it is shut down or killed with all that it has started."""
+class PythonProcess:
+    """A process of rq's, until it is shut down or killed with all that it has started."""
 
-    def __init__(self, redis, url, name, *options, environment=None):
-        self.key = f"rq:worker:{name}"
-        self._redis = redis
+    def __init__(self, *command):
         self._process = subprocess.Popen(
-            [RQ, "worker", "-u", url, "--name", name, *options],
-            env={**python_environment(), **(environment or {})},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            command, env=python_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        try:
-            until(redis, f"the Python worker {name} waits", lambda: redis.hget(self.key, "state") == b"idle")
-        except AssertionError:
-            self.kill()
-            raise
 
     def __enter__(self):
         return self
@@ -299,7 +321,42 @@ class PythonWorker:
         self.kill()
 
     def kill(self):
-        """kill -9, also of its horse and its scheduler."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """kill -9, also of its horse, which is a group of its own, and of its scheduler."""
+        with contextlib.ExitStack() as watched:
+            ends = []
+            for pid in family(self._process.pid) if self._process.poll() is None else []:
+                with contextlib.suppress(ProcessLookupError):
+                    ends.append(os.pidfd_open(pid))
+                    watched.callback(os.close, ends[-1])
+            for end in ends:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(end, signal.SIGKILL)
+            for end in ends:
+                assert select.select([end], [], [], 30)[0], "a process has not ended 30 s after SIGKILL"
         self._process.wait()
+
+
+class PythonWorker(PythonProcess):
+    """rq's own worker, of this version if no other is named."""
+
+    def __init__(self, redis, url, name, *options, version=VERSION):
+        self.name = name
+        self.key = f"rq:worker:{name}"
+        super().__init__(python_of(version).with_name("rq"), "worker", "-u", url, "--name", name, *options)
+        try:
+            until(redis, f"the Python worker {name} waits", lambda: redis.hget(self.key, "state") == b"idle")
+        except AssertionError:
+            self.kill()
+            raise
+
+
+class PythonScheduler(PythonProcess):
+    """rq's own scheduler without a worker. It has the locks of its queues."""
+
+    def __init__(self, redis, url, *queues, version=VERSION):
+        super().__init__(python_of(version), HERE / "client.py", url, "schedule", json.dumps(queues))
+        try:
+            until(redis, "the Python scheduler has its locks", lambda: redis.exists(*(f"rq:scheduler-lock:{q}" for q in queues)))
+        except AssertionError:
+            self.kill()
+            raise

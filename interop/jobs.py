@@ -60,10 +60,50 @@ def what_is_current(key):
     return job.id, job.get_status(), job.worker_name, job.timeout, os.environ["RQ_JOB_ID"]
 
 
+def change_meta_and_fail():
+    job = get_current_job()
+    job.meta["y"] = 3
+    job.meta["z"] = 4
+    job.save_meta()
+    raise ValueError("after the change")
+
+
+class Counter:
+    def __init__(self, start):
+        self.start = start
+
+    def add(self, more):
+        return self.start + more
+
+    __call__ = add
+
+    @staticmethod
+    def nothing():
+        return 0
+
+    @classmethod
+    def of(cls, number):
+        return cls.__name__, number
+
+
+async def later(result):
+    return result
+
+
+def hold_and_retry(runid):
+    wait(runid)
+    return Retry(max=1, interval=100, enqueue_at_front=True)
+
+
 def ping():
     from rq import get_current_connection
 
     return get_current_connection().ping()
+
+
+def count(key):
+    """How often this has run."""
+    return get_current_job().connection.incr(key)
 
 
 def say(text):
@@ -90,6 +130,10 @@ def kill_itself(runid):
 
 def cancel_itself():
     get_current_job().cancel()
+
+
+def note_status(job, connection, *_):
+    called(job, connection, str(job.get_status(refresh=False)))
 
 
 def called(job, connection, what):

@@ -57,6 +57,7 @@ def fail(queue, function, *args, **options):
 def test_requeue_by_function(elsewhere, bulk):
     one = fail(elsewhere, "absent.model.run_rq", "a")
     other = fail(elsewhere, "absent.model.prepare_rq", "a")
+    before = Job.fetch(one.id, connection=elsewhere.connection)  # rq 2.0 reads times without a zone, but makes them with one
 
     lines, summary = bulk("requeue", "--queue", "elsewhere", "--function", "absent.*.run_rq")
 
@@ -68,8 +69,7 @@ def test_requeue_by_function(elsewhere, bulk):
     assert FailedJobRegistry(queue=elsewhere).get_job_ids() == [other.id]
     read = Job.fetch(one.id, connection=elsewhere.connection)
     assert (read.started_at, read.ended_at, read.args) == (None, None, ("a",))
-    # some versions read times with a zone, some without
-    assert read.enqueued_at.replace(tzinfo=None) >= one.enqueued_at.replace(tzinfo=None)
+    assert read.enqueued_at >= before.enqueued_at
 
 
 def test_requeue_by_cause(elsewhere, bulk):
@@ -277,7 +277,7 @@ def test_redis_is_not_there():
         capture_output=True,
         timeout=60,
         text=True,
-        env={name: value for name, value in os.environ.items() if not name.startswith("RQ_WORKER_")},
+        env={n: v for n, v in os.environ.items() if not n.startswith("RQ_WORKER_") or n == "RQ_WORKER_NO_BUILD"},
     )
     assert done.returncode == 75
     assert done.stderr.splitlines() == ["rq-worker: Redis at 127.0.0.1:1/0: Connection refused"]

@@ -218,6 +218,16 @@ def test_suspend_cancel_and_resume(queue, redis, worker, until):
     assert canceled.id in CanceledJobRegistry(queue=queue)
 
 
+def test_suspend_for_a_while(queue, redis):
+    suspend(redis, ttl=1)
+    jobs = [queue.enqueue("cloud.wepp.noop") for _ in range(3)]
+    assert {job.get_status() for job in jobs} == {"queued"}
+
+    for job in jobs:
+        assert job.latest_result(timeout=30).type == Result.Type.SUCCESSFUL
+    assert not is_suspended(redis)
+
+
 def test_suspend_lets_running_jobs_end(queue, redis, held_run):
     job, _ = hold(queue, held_run)
     suspend(redis)

@@ -77,6 +77,19 @@ def test_in_other_queues(queue, redis, servers, held_run):
     assert isinstance(python.return_value(refresh=True), int)
 
 
+def test_children_that_come_while_the_parent_ends(queue):
+    """None is forgotten, and none runs twice."""
+    parents = [queue.enqueue("cloud.wepp.noop") for _ in range(30)]
+    children = [queue.enqueue("cloud.wepp.noop", depends_on=parent) for parent in reversed(parents) for _ in range(2)]
+
+    for child in children:
+        assert child.latest_result(timeout=60).type == Result.Type.SUCCESSFUL
+
+    assert {len(job.results()) for job in parents + children} == {1}
+    deferred = DeferredJobRegistry(queue=queue).get_job_ids()
+    assert [child.id for child in children if child.id in deferred] == []
+
+
 def test_a_python_parent_releases_our_child(queue, redis, servers):
     parent = Queue("elsewhere", connection=redis).enqueue("os.getpid")
     child = queue.enqueue("cloud.wepp.noop", depends_on=parent)

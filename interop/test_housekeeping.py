@@ -11,7 +11,7 @@ from rq.job import Dependency, Job
 from rq.registry import FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry, StartedJobRegistry
 from rq.results import Result
 
-from harness import WEPP, JavaWorker, PythonWorker, until
+from harness import FLEET, WEPP, JavaWorker, PythonWorker, alive, until
 
 pytestmark = pytest.mark.only("native")  # here the Python functions must be left to Python workers
 
@@ -63,8 +63,8 @@ def default(own):
 def die(own, servers, default):
     """Has a Python worker die in the middle of a job, and the time go by in which it might have been heard of."""
 
-    def abandon(**options):
-        with PythonWorker(own, servers.url(OWN_DATABASE), "python", "default") as python:
+    def abandon(version=rq.VERSION, **options):
+        with PythonWorker(own, servers.url(OWN_DATABASE), "python", "default", version=version) as python:
             job = default.enqueue("time.sleep", 1000, **options)
             until(own, "the Python worker runs the job", lambda: job.get_status() == "started")
             python.kill()
@@ -77,9 +77,10 @@ def die(own, servers, default):
     return abandon
 
 
-def test_abandoned_job_fails(own, default, die):
+@pytest.mark.parametrize("version", sorted({rq.VERSION, *FLEET}))
+def test_abandoned_job_fails(own, default, die, version):
     failures = FailedJobRegistry(queue=default)
-    job = die(failure_ttl=100)
+    job = die(version, failure_ttl=100)
 
     until(own, "the job fails", lambda: job.get_status() == "failed")
 
@@ -146,6 +147,38 @@ def test_abandoned_job_is_tried_again_later(own, default, die):
     until(own, "the job is queued", lambda: default.job_ids == [job.id])
 
 
+@pytest.mark.parametrize("version", FLEET)
+def test_abandoned_job_runs_here(own, servers, ours, default, new_run, version):
+    """The model that its worker has started goes with it; ours starts it again."""
+    runs = [new_run() for _ in range(3)]
+    for run in runs:
+        run.hold()
+    for run in runs[:2]:  # so that no slot of ours is free
+        default.enqueue(WEPP + "run_hillslope_rq", run.id, 1, "held")
+        run.started()
+    with PythonWorker(own, servers.url(OWN_DATABASE), "python", "default", version=version) as python:
+        job = default.enqueue(WEPP + "run_hillslope_rq", runs[2].id, 1, "held", retry=Retry(max=1))
+        pid = runs[2].started()
+        assert Job.fetch(job.id, connection=own).worker_name == "python"
+        python.kill()
+    assert not alive(pid)
+    theirs = [entry for entry in own.zrange(WIP, 0, -1) if entry.decode().split(":")[0] == job.id]
+    own.delete("rq:worker:python")
+    own.zadd(WIP, {entry: time.time() - 1 for entry in theirs})
+
+    until(own, "the job is queued again", lambda: default.job_ids == [job.id])
+    runs[0].go()
+    runs[2].started()
+
+    assert Job.fetch(job.id, connection=own).worker_name in {slot.name for slot in ours.slots()}
+    for run in runs[1:]:
+        run.go()
+    assert job.latest_result(timeout=30).type == Result.Type.SUCCESSFUL
+    assert len(job.results()) == 1
+    until(own, "our worker is idle", ours.idle)
+    assert own.zcard(WIP) == 0
+
+
 def test_dependents_of_an_abandoned_job(own, default, die):
     with rest(own):
         job = die()
@@ -202,12 +235,14 @@ def test_dead_workers_vanish(own, servers, ours):
 def test_expired_entries_go(own, default):
     own.zadd("rq:finished:default", {"old": time.time() - 1})
     own.zadd("rq:failed:default", {"old": time.time() - 1, "kept": -1})
+    own.zadd("rq:deferred:default", {"waits": time.time() - 1})
 
     until(own, "the entries go", lambda: own.zscore("rq:finished:default", "old") is None)
     until(own, "the entries go", lambda: own.zscore("rq:failed:default", "old") is None)
 
     assert own.zscore("rq:failed:default", "kept") == -1
     own.zrem("rq:failed:default", "kept")
+    assert own.zrem("rq:deferred:default", "waits") == 1
     assert "old" not in FinishedJobRegistry(queue=default).get_job_ids(0, -1)
 
 

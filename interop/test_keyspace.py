@@ -3,7 +3,11 @@
 Each scenario is run with both, each in a database of its own; then every key, type, field, score and time to live is compared.
 """
 
+import contextlib
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -17,10 +21,14 @@ from rq.results import Result
 from rq.suspension import resume, suspend
 
 import harness
+import jobs
 from harness import MODE, WEPP, JavaWorker, PythonWorker
 from keyspace import ABSENT, YEAR, Difference, differences, snapshot
 
-OUR_DATABASE, THEIR_DATABASE = 10, 11
+with contextlib.suppress(ImportError):
+    from rq.rate_limit import RateLimitRegistry
+
+OUR_DATABASE, THEIR_DATABASE, PREFIX_DATABASE = 10, 11, 12
 NOOP = "cloud.wepp.noop"
 HILLSLOPE = WEPP + "run_hillslope_rq"  # without arguments it fails at once
 THEIRS = "theirs"
@@ -28,7 +36,9 @@ THEIRS = "theirs"
 # No part of any job's state: held while somebody cleans, and for a while after that; our own stream, which Postgres empties.
 IGNORED = ("rq:clean_registries:*", "rq:clean_groups", "rq:wepp:events", "rq:wepp:source")
 
-OLD = not hasattr(rq, "Repeat")  # 1.x
+FIRST = rq.VERSION.startswith("1.")
+OLD = not hasattr(rq, "Repeat")  # up to 2.0
+NEW = hasattr(rq, "RateLimit")  # from 3.0
 NATIVE = MODE == "native"
 
 
@@ -65,7 +75,7 @@ DOCUMENTED = [
     ),
     *documented(
         why="monitors up to 2.12 read it",
-        when=not OLD,
+        when=NEW,
         differences=[("rq:worker:<worker>", "current_job_working_time", ABSENT, "0")],
     ),
     *documented(
@@ -136,21 +146,26 @@ DOCUMENTED = [
         ],
     ),
     *documented(
-        why="rq 1.x releases the children of stopped jobs",
+        why="rq before 2.8 releases the children of stopped jobs",
         when=OLD and NATIVE,
         scenario="stop_a_parent",
         differences=[
             ("rq:job:[bc]", "enqueued_at", "<time>", ABSENT),
             ("rq:job:[bc]", "status", "queued", "deferred"),
             ("rq:queue:*", "*", "*", ABSENT),
-            ("rq:queues", "rq:queue:other", "member", ABSENT),
             ("rq:deferred:*", "*", ABSENT, "*"),
             ("rq:job:a:dependents", "*", ABSENT, "*"),
         ],
     ),
     *documented(
+        why="rq 1.x releases the children of stopped jobs",
+        when=FIRST and NATIVE,
+        scenario="stop_a_parent",
+        differences=[("rq:queues", "rq:queue:other", "member", ABSENT)],
+    ),
+    *documented(
         why="rq 1.x forgets the entry of a job that was in another queue than its own",
-        when=OLD,
+        when=FIRST,
         scenario="in_the_wrong_queue",
         differences=[("rq:wip:default", "*", "*", ABSENT)],
     ),
@@ -161,6 +176,12 @@ DOCUMENTED = [
         differences=[("rq:job:a", "exc_info", "*", ABSENT), ("rq:results:a", "*", ABSENT, "*")],
     ),
     *documented(
+        why="rq 2.x takes the intervals of repeats from the end",
+        when=NATIVE and not OLD and not NEW,
+        scenario="repeat_later",
+        differences=[("rq:job:a", "repeat_intervals", "100 200", "200"), ("rq:scheduled:default", "a", "200", "100")],
+    ),
+    *documented(
         why="writes fields, where rq writes the whole hash from memory",
         when=NATIVE,
         scenario="fields_are_missing",
@@ -168,7 +189,7 @@ DOCUMENTED = [
     ),
     *documented(
         why="writes fields, where rq writes the whole hash from memory",
-        when=NATIVE and not OLD,
+        when=NATIVE and not FIRST,
         scenario="fields_are_missing",
         differences=[("rq:job:a", "group_id", "", ABSENT)],
     ),
@@ -231,6 +252,14 @@ class Side:
         run.started()
         return job, run
 
+    def held_in_python(self, id, function, **options):
+        """The same, with a function of jobs.py."""
+        run = self.runs()
+        run.hold()
+        job = self.enqueue(id, function, run.id, **options)
+        run.told()
+        return job, run
+
     def status(self, id):
         """None when there is no such job."""
         status = self.redis.hget(f"rq:job:{id}", "status")
@@ -277,7 +306,18 @@ class Side:
         """What is scheduled is due now."""
         self.redis.zadd("rq:scheduled:default", {id: int(time.time()) - 1}, xx=True)
 
+    def limits_are_cleaned(self):
+        """Ours looks for limits that nobody uses often, rq every ten minutes."""
+        for key in self.redis.smembers("rq:rl-keys"):
+            limit = key.decode()
+            if not self.redis.exists(f"rq:rl:{limit}:allowed", f"rq:rl:{limit}:rate_limited"):
+                if self.worker:
+                    self.until("the limit is gone", lambda: not self.redis.exists("rq:rl-keys", f"rq:rl:{limit}"))
+                else:
+                    RateLimitRegistry(limit, connection=self.redis).cleanup()
+
     def snapshot(self):
+        self.limits_are_cleaned()
         return snapshot(self.redis, self.words, IGNORED)
 
 
@@ -286,7 +326,7 @@ def theirs(servers):
     side = Side(servers, THEIR_DATABASE)
     side.redis.flushdb()
     with PythonWorker(
-        side.redis, side.url, THEIRS, "--with-scheduler", "default", "other", environment=servers.environment()
+        side.redis, side.url, THEIRS, "--with-scheduler", "default", "other"
     ):
         yield side
     side.redis.flushdb()
@@ -352,6 +392,21 @@ def finish_and_keep_the_result(side):
     side.enqueue("d", NOOP, ttl=100)
     side.enqueue("e", NOOP, ttl=100, result_ttl=-1, failure_ttl=50)
     side.ended(a="finished", b="finished", c=None, d="finished", e="finished")
+
+
+@scenario()
+def text_of_all_kinds(side):
+    side.enqueue("a", NOOP, "阿达姆", name="ä 😀", description="你好 世界!", meta={"né": ["ü"]})
+    side.ended(a="finished")
+
+
+@scenario()
+def time_to_live_while_it_runs(side):
+    """It is for the wait only."""
+    _, run = side.held("a", ttl=1000)
+    assert side.redis.ttl("rq:job:a") == -1
+    run.go()
+    side.ended(a="finished")
 
 
 @scenario()
@@ -480,6 +535,17 @@ def retry_at_the_front(side):
 def retry_later(side):
     side.enqueue("a", HILLSLOPE, retry=Retry(max=3, interval=[100, 200]))
     side.ended(a="scheduled")
+
+
+@scenario(needs=(Job, "should_enqueue_at_front"))
+def retry_later_at_the_front(side):
+    _, run = side.held("a", spoiled=True, retry=Retry(max=1, interval=100, enqueue_at_front=True))
+    side.suspended_after_the_job()
+    side.enqueue("b", NOOP)
+    run.go()
+    side.ended(a="scheduled")
+    side.due("a")
+    side.ended(a="queued")
 
 
 @scenario()
@@ -719,11 +785,34 @@ def child_with_times_to_live(side):
 
 
 @scenario()
+def killed_parent(side):
+    side.held("a")
+    side.enqueue("strict", NOOP, depends_on="a")
+    side.enqueue("lenient", NOOP, depends_on=Dependency(jobs=["a"], allow_failure=True))
+    send_kill_horse_command(side.redis, side.workers()[0].name)
+    side.ended(a="failed", lenient="finished")
+
+
+@scenario()
+def canceled_in_a_chain(side):
+    side.busy()
+    side.enqueue("a", NOOP)
+    between = side.enqueue("b", NOOP, depends_on="a")
+    side.enqueue("c", NOOP, depends_on="b")
+    side.enqueue("d", NOOP, depends_on="c")
+    between.cancel(enqueue_dependents=True)
+    side.free()
+    side.ended(a="finished", d="finished")
+
+
+@scenario()
 def canceled_child(side):
     side.busy()
     side.enqueue("a", NOOP)
-    side.enqueue("b", NOOP, depends_on="a").cancel()
+    child = side.enqueue("b", NOOP, depends_on="a")
     side.enqueue("c", NOOP, depends_on="a")
+    side.enqueue("d", NOOP, depends_on="b")
+    child.cancel()
     side.free()
     side.ended(a="finished", c="finished")
 
@@ -906,6 +995,18 @@ def limit(side):
 
 
 @scenario(needs=LIMIT)
+def limit_without_results(side):
+    side.busy()
+    one = rq.RateLimit("one", 1)
+    side.enqueue("a", NOOP, rate_limit=one, result_ttl=0)
+    side.enqueue("b", HILLSLOPE, rate_limit=one, failure_ttl=0)
+    side.enqueue("c", NOOP, rate_limit=one, result_ttl=0)
+    side.free()
+    side.ended(a=None, b=None, c=None)
+    side.redis.zrem("rq:failed:default", "b")  # rq leaves it there until it cleans
+
+
+@scenario(needs=LIMIT)
 def limit_keeps_others_waiting(side):
     side.suspended()
     one = rq.RateLimit("one", 1)
@@ -1037,6 +1138,15 @@ def abandoned_and_tried_again_later(side):
 
 
 @scenario(needs=LIMIT)
+def abandoned_and_not_kept(side):
+    one = rq.RateLimit("one", 1)
+    left(side, "a", rate_limit=one, failure_ttl=0)
+    side.enqueue("b", NOOP, rate_limit=one)
+    maintained(side)
+    side.redis.zrem("rq:failed:default", "a")  # rq leaves it there until it cleans again
+
+
+@scenario(needs=LIMIT)
 def abandoned_with_a_limit(side):
     one = rq.RateLimit("one", 1)
     left(side, "a", rate_limit=one, failure_ttl=100)
@@ -1059,6 +1169,26 @@ def results_of_all_kinds(side):
 def meta(side):
     side.enqueue("a", "jobs.what_is_current", "key", meta={"x": 1})
     side.ended(a="finished")
+
+
+@scenario(only=PYTHON)
+def meta_and_failure(side):
+    side.enqueue("a", "jobs.change_meta_and_fail", meta={"x": 1, "y": 2})
+    side.ended(a="failed")
+
+
+@scenario(only=PYTHON)
+def callables_of_all_kinds(side):
+    counter = jobs.Counter(3)
+    side.enqueue("method", counter.add, 4)
+    side.enqueue("object", counter, 4)
+    side.enqueue("static", jobs.Counter.nothing)
+    side.enqueue("class", jobs.Counter.of, 5)
+    side.enqueue("builtin", len, [1, 2])
+    side.enqueue("coroutine", jobs.later, "done")
+    side.enqueue("failing-coroutine", jobs.later)
+    names = ("method", "object", "static", "class", "builtin", "coroutine")
+    side.ended(**{name: "finished" for name in names}, **{"failing-coroutine": "failed"})
 
 
 @scenario(only=PYTHON)
@@ -1106,6 +1236,20 @@ def callbacks_that_fail(side):
     side.ended(a="failed", b="failed")
 
 
+@scenario(only=PYTHON, needs=LIMIT)  # before, rq quits after that
+def stopped_callback_that_fails(side):
+    side.held("a", on_stopped=Callback("jobs.fail"))
+    send_stop_job_command(side.redis, "a")
+    side.ended(a="stopped")
+
+
+@scenario(only=PYTHON)
+def status_in_a_callback(side):
+    side.enqueue("a", NOOP, on_success=Callback("jobs.note_status"))
+    side.enqueue("b", "jobs.fail", on_failure=Callback("jobs.note_status"))
+    side.ended(a="finished", b="failed")
+
+
 RETRIED = (Result.Type, "RETRIED")
 
 
@@ -1113,6 +1257,19 @@ RETRIED = (Result.Type, "RETRIED")
 def returned_retry(side):
     side.enqueue("a", "jobs.ask_for_retries", 2, 2)
     side.ended(a="finished")
+
+
+@scenario(only=PYTHON, needs=LIMIT)
+def returned_retry_later_at_the_front(side):
+    one = rq.RateLimit("one", 1)
+    _, run = side.held_in_python("a", "jobs.hold_and_retry", rate_limit=one)
+    side.enqueue("b", NOOP, rate_limit=one)
+    side.suspended_after_the_job()
+    side.enqueue("c", NOOP)
+    run.go()
+    side.ended(a="scheduled", b="queued")
+    side.due("a")
+    side.ended(a="rate_limited")
 
 
 @scenario(only=PYTHON, needs=RETRIED)
@@ -1134,14 +1291,16 @@ def canceled_by_itself(side):
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_same_keys(theirs, ours, new_run, name):
-    found = []
-    for side in (theirs, ours):
+    def run(side):
         side.begin(new_run)
         try:
             SCENARIOS[name](side)
-            found.append(side.snapshot())
+            return side.snapshot()
         finally:
             side.end()
+
+    with ThreadPoolExecutor() as both:
+        found = both.map(run, (theirs, ours))
     left, explained = differences(*found, DOCUMENTED, name)
     OCCURRED.update(explained)
     RAN.add(name)
@@ -1171,4 +1330,47 @@ def test_after_the_end_of_the_worker(theirs, ours, new_run):
         side.until("nothing names it", lambda: not side.redis.keys("rq:workers*") + side.redis.keys("rq:scheduler*"))
         found.append(side.snapshot())
     left, _ = differences(*found, DOCUMENTED, "end")
+    assert not left, "\n".join(["", *left])
+
+
+PREFIX = "{app}:rq"
+CLIENT = """
+import sys
+from redis import Redis
+from rq import Queue
+queue = Queue(connection=Redis.from_url(sys.argv[1]))
+first = queue.enqueue("cloud.wepp.noop", job_id="a")
+queue.enqueue("wepppy.rq.wepp_rq.run_hillslope_rq", job_id="b")
+queue.enqueue("cloud.wepp.noop", job_id="c", depends_on=first)
+"""
+
+
+@pytest.mark.needs(rq.command, "RQ_KEY_PREFIX")
+def test_key_prefix(servers):
+    """rq 3.0's RQ_KEY_PREFIX, in the environment of clients and workers."""
+    url, redis = servers.url(PREFIX_DATABASE), servers.connect(PREFIX_DATABASE)
+    environment = {**harness.python_environment(), "RQ_KEY_PREFIX": PREFIX}
+    settings = {
+        **harness.functions(MODE),
+        "redis.url": url,
+        "redis.key-prefix": PREFIX,
+        "worker.slots": 1,
+        "timing.result-ttl": "500s",
+        "wepp.runs": servers.runs,
+        "wepp.bin-dir": servers.bin,
+        **({"postgres.url": servers.postgres} if servers.postgres else {}),
+        **({} if NATIVE else {"python.worker-class": "rq.worker.Worker"}),
+    }
+    found = []
+    for worker in (
+        [harness.RQ, "worker", "--burst", "--with-scheduler", "-u", url],
+        [harness.LAUNCHER, "run", "--burst", *harness.set_all(settings)],
+    ):
+        redis.flushdb()
+        subprocess.run([sys.executable, "-c", CLIENT, url], env=environment, check=True, timeout=60)
+        subprocess.run(worker, env=environment, check=True, timeout=60, capture_output=True)
+        (name,) = [key.decode().rpartition(":")[2] for key in redis.keys(f"{PREFIX}:worker:*")]
+        found.append(snapshot(redis, {PREFIX: "rq", name: "<worker>"}, IGNORED))
+    redis.flushdb()
+    left, _ = differences(*found, DOCUMENTED, "prefix")
     assert not left, "\n".join(["", *left])

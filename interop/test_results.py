@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import rq
 from rq import Queue
 from rq.job import Job
 from rq.registry import FinishedJobRegistry, StartedJobRegistry
@@ -103,6 +104,16 @@ def test_at_front(queue, redis):
     first = other.enqueue("cloud.wepp.noop", at_front=True)
 
     assert other.job_ids == [first.id, last.id]
+
+
+@pytest.mark.only("native")  # rq keeps up to a hundred
+@pytest.mark.needs(rq, "Repeat")
+def test_last_ten_results(queue, until):
+    job = queue.enqueue("cloud.wepp.noop", repeat=rq.Repeat(times=12))
+
+    until("the last repeat is over", lambda: job.get_status() == "finished" and job.connection.hget(job.key, "repeats_left") == b"0")
+
+    assert [result.type for result in job.results()] == [Result.Type.SUCCESSFUL] * 10
 
 
 @pytest.mark.only("native")

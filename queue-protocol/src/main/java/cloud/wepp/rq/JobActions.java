@@ -46,7 +46,7 @@ public final class JobActions implements AutoCloseable {
     this.clock = clock;
     connection = redis.connect();
     cancel = new Script(connection, "limiter.lua", "cancel.lua");
-    requeue = new Script(connection, "limiter.lua", "requeue.lua");
+    requeue = new Script(connection, "limiter.lua", "jobs.lua", "requeue.lua");
   }
 
   /** rq's registries of a queue, by the names in their keys. */

@@ -5,6 +5,7 @@ import static cloud.wepp.rq.Wire.text;
 
 import io.lettuce.core.KeyValue;
 import io.lettuce.core.LMoveArgs;
+import io.lettuce.core.RedisCommandExecutionException;
 import io.lettuce.core.RedisFuture;
 import io.lettuce.core.ScriptOutputType;
 import io.lettuce.core.api.StatefulRedisConnection;
@@ -492,17 +493,28 @@ public final class JobQueue implements AutoCloseable {
                         "failure_callback_name",
                         "stopped_callback_name"));
           }
-          awaitAll(List.copyOf(sent));
           List<JobRecord> records = new ArrayList<>();
           for (int i = 0; i < sent.size(); i++) {
             Map<String, byte[]> fields = new HashMap<>();
-            for (KeyValue<String, byte[]> field : sent.get(i).toCompletableFuture().join()) {
+            for (KeyValue<String, byte[]> field : hash(sent.get(i))) {
               field.ifHasValue(value -> fields.put(field.getKey(), value));
             }
             records.add(new JobRecord(ids.get(i), fields));
           }
           return records;
         });
+  }
+
+  /** Empty when the key is no hash: then there is no such job. */
+  private List<KeyValue<String, byte[]>> hash(RedisFuture<List<KeyValue<String, byte[]>>> sent) {
+    try {
+      return answer(sent);
+    } catch (RedisCommandExecutionException e) {
+      if (String.valueOf(e.getMessage()).startsWith("WRONGTYPE ")) {
+        return List.of();
+      }
+      throw e;
+    }
   }
 
   /**

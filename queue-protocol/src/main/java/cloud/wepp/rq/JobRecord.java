@@ -14,6 +14,8 @@ import org.jspecify.annotations.Nullable;
  * @param fields the fields of {@code rq:job:<id>}
  */
 public record JobRecord(String id, Map<String, byte[]> fields) {
+  /** In seconds. Redis refuses times to live that end beyond its calendar. */
+  private static final long LONGEST = 100L * 365 * 24 * 3600;
 
   /** The field as text; empty when absent or empty. */
   public String text(String field) {
@@ -38,8 +40,14 @@ public record JobRecord(String id, Map<String, byte[]> fields) {
 
   /** Whole seconds until the job is ended by force; empty for no limit. rq's default is 180. */
   public OptionalLong timeoutSeconds() {
-    long timeout = number("timeout").orElse(180);
+    long timeout = seconds("timeout").orElse(180);
     return timeout < 0 ? OptionalLong.empty() : OptionalLong.of(timeout);
+  }
+
+  /** An integer field that is a time in seconds; more than a hundred years are a hundred years. */
+  public OptionalLong seconds(String field) {
+    OptionalLong found = number(field);
+    return found.isEmpty() ? found : OptionalLong.of(Math.min(found.getAsLong(), LONGEST));
   }
 
   /** An integer field; empty when absent, empty or not a number. */

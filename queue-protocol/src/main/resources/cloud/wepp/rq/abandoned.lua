@@ -57,7 +57,8 @@ if left > 0 then
     event('retried', 'scheduled')
   else -- it keeps its place in its limit
     redis.call('HSET', KEYS[2], 'status', 'queued', 'enqueued_at', iso)
-    if tonumber(job[6] or '') then redis.call('EXPIRE', KEYS[2], job[6]) end
+    local ttl = lifetime(job[6])
+    if ttl then redis.call('EXPIRE', KEYS[2], ttl) end
     push_to(prefix, queue, id, job[7] == '1')
     event('retried', 'queued')
   end
@@ -66,9 +67,10 @@ end
 
 local dependents = KEYS[2] .. ':dependents'
 local own = {KEYS[2], dependents, prefix .. ':job::' .. id .. ':dependencies', prefix .. ':results:' .. id}
-local ttl = tonumber(job[5] or '') or tonumber(ARGV[8])
+local given = tonumber(job[5] or '')
+local ttl = given and given <= 0 and given or tonumber(lifetime(job[5]) or ARGV[8])
 redis.call('HSET', KEYS[2], 'status', 'failed')
-enqueue_children(prefix, id, redis.call('SMEMBERS', dependents), 'failed', now, iso)
+enqueue_children(prefix, id, dependents_of(KEYS[2]), 'failed', now, iso)
 if ttl == 0 then
   redis.call('DEL', unpack(own))
 else

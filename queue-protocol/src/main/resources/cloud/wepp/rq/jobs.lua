@@ -3,17 +3,31 @@
 -- A number is dear as an argument: Redis writes it with 17 digits.
 local function whole(number) return string.format('%d', number) end
 
+-- Writes to a key of one job. What is of another kind there makes way: an error would come when half is written.
+local function put(command, key, ...)
+  local answer = redis.pcall(command, key, ...)
+  if type(answer) ~= 'table' or not answer.err then return end
+  if answer.err:find('WRONGTYPE', 1, true) then redis.call('DEL', key) end
+  redis.call(command, key, ...)
+end
+
 local function push_to(prefix, queue, id, front)
   redis.call('SADD', prefix .. ':queues', prefix .. ':queue:' .. queue)
   redis.call(front and 'LPUSH' or 'RPUSH', prefix .. ':queue:' .. queue, id)
+end
+
+-- The whole seconds that a key may live, as text; nil for what Redis would refuse.
+local function lifetime(text)
+  local seconds = math.floor(tonumber(text or '') or 0)
+  return seconds >= 1 and seconds <= 3153600000 and string.format('%d', seconds) or nil
 end
 
 -- Queues a job, or has it wait for its limit. Returns its status.
 -- job: id, queue, front; and as in its hash: ttl, limit (rate_limit_key), most (rate_limit_concurrency)
 local function enqueue(prefix, job, now, iso)
   local key = prefix .. ':job:' .. job.id
-  local ttl, most = tonumber(job.ttl or ''), tonumber(job.most or '')
-  if ttl and ttl > 0 then
+  local ttl, most = lifetime(job.ttl), tonumber(job.most or '')
+  if ttl then
     redis.call('EXPIRE', key, ttl)
     redis.call('EXPIRE', key .. ':dependents', ttl)
     redis.call('EXPIRE', prefix .. ':job::' .. job.id .. ':dependencies', ttl)
@@ -46,13 +60,19 @@ local function satisfied(parent_status, allow)
   return not parent_status or parent_status == 'finished' or (allow and parent_status == 'failed')
 end
 
+-- The ids of jobs that wait for a job; none when the key is no set.
+local function dependents_of(job)
+  local children = redis.pcall('SMEMBERS', job .. ':dependents')
+  return children.err and {} or children
+end
+
 -- Queues those children of a job which ended with this status that wait for nothing else.
 local function enqueue_children(prefix, id, children, status, now, iso)
   for _, child in ipairs(children) do
-    local f = redis.call('HMGET', prefix .. ':job:' .. child, 'status', 'origin', 'allow_dependency_failures',
+    local f = redis.pcall('HMGET', prefix .. ':job:' .. child, 'status', 'origin', 'allow_dependency_failures',
       'enqueue_at_front', 'ttl', 'rate_limit_key', 'rate_limit_concurrency')
     local allow = f[3] == '1'
-    local ready = f[1] == 'deferred' and satisfied(status, allow)
+    local ready = f[1] == 'deferred' and f[2] and f[2] ~= '' and satisfied(status, allow)
     if ready then
       for _, parent in ipairs(redis.call('SMEMBERS', prefix .. ':job::' .. child .. ':dependencies')) do
         if parent ~= id and not satisfied(redis.call('HGET', prefix .. ':job:' .. parent, 'status'), allow) then

@@ -7,7 +7,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1])
 local job = redis.call('HMGET', KEYS[1], 'status', 'origin', 'claim', 'ttl')
 if redis.call('HEXISTS', KEYS[1], 'data') == 0 then return {'left', 'it is gone'} end
-local status, queue, ttl = job[1] or '', job[2] or '', tonumber(job[4] or '')
+local status, queue, ttl = job[1] or '', job[2] or '', lifetime(job[4])
 if status ~= 'failed' and status ~= 'stopped' then
   return {'left', 'it is ' .. (status == '' and 'created' or status)}
 end
@@ -26,7 +26,7 @@ if dry then return {'requeued', ''} end
 redis.call('HSET', KEYS[1], 'started_at', '', 'ended_at', '', 'exc_info', '\120\156\3\0\0\0\0\1')
 for _, key in ipairs({KEYS[1], KEYS[1] .. ':dependents', prefix .. ':job::' .. id .. ':dependencies'}) do
   -- rq leaves the failure's time to live, so that the job can vanish while it waits.
-  if ttl and ttl > 0 then redis.call('EXPIRE', key, ttl) else redis.call('PERSIST', key) end
+  if ttl then redis.call('EXPIRE', key, ttl) else redis.call('PERSIST', key) end
 end
 local list = prefix .. ':queue:' .. queue
 redis.call('SADD', prefix .. ':queues', list)
@@ -34,7 +34,7 @@ local limit, most = limit_of(KEYS[1])
 if limit then
   leave(prefix, limit, id, now) -- one that a worker of another rq forgot to give back
   redis.call('SADD', prefix .. ':rl-keys', limit)
-  redis.call('HSET', prefix .. ':rl:' .. limit, 'concurrency', string.format('%d', most))
+  redis.call('HSET', prefix .. ':rl:' .. limit, 'concurrency', most)
   redis.call('HSET', KEYS[1], 'status', 'rate_limited', 'enqueue_at_front', '0')
   redis.call('ZADD', prefix .. ':rl:' .. limit .. ':rate_limited', now, id)
   admit(prefix, limit, most, now, iso)

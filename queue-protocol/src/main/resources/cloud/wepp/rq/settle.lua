@@ -77,7 +77,7 @@ local function settle(prefix, worker, now, now_ms)
   end
 
   local dependents = job .. ':dependents'
-  local children = redis.call('SMEMBERS', dependents)
+  local children = dependents_of(job)
 
   local function expire(key)
     if ttl > 0 then redis.call('EXPIRE', key, ARGV[19]) elseif ttl < 0 then redis.call('PERSIST', key) end
@@ -101,7 +101,10 @@ local function settle(prefix, worker, now, now_ms)
   local function repeat_job()
     local list = intervals(redis.call('HGET', job, 'repeat_intervals'))
     local seconds = seconds_at(list, 1)
-    if #list > 1 then redis.call('HSET', job, 'repeat_intervals', cjson.encode({unpack(list, 2)})) end
+    if #list > 1 then
+      table.remove(list, 1)
+      redis.call('HSET', job, 'repeat_intervals', cjson.encode(list))
+    end
     redis.call('HSET', job, 'repeats_left', whole(repeats - 1))
     redis.call('HDEL', job, 'crashes')
     redis.call('PERSIST', job)
@@ -119,13 +122,13 @@ local function settle(prefix, worker, now, now_ms)
 
   local function result(kind_of_result, field)
     local results = prefix .. ':results:' .. id
-    local entry = {'XADD', results, 'MAXLEN', '10', '*', 'type', kind_of_result, 'worker_name', worker,
+    local entry = {results, 'MAXLEN', '10', '*', 'type', kind_of_result, 'worker_name', worker,
       'execution_id', execution, 'execution_started_at', started, 'execution_ended_at', ended}
     if payload ~= '' then
       entry[#entry + 1] = field
       entry[#entry + 1] = payload
     end
-    redis.call(unpack(entry))
+    put('XADD', unpack(entry))
     expire(results)
   end
 
@@ -160,7 +163,8 @@ local function settle(prefix, worker, now, now_ms)
     event(status)
   elseif kind == 'retry' then
     counts = release(true)
-    redis.call('HINCRBY', job, 'retries_left', -1)
+    local left = tonumber(redis.call('HGET', job, 'retries_left') or '') or 1
+    redis.call('HSET', job, 'retries_left', whole(left - 1))
     claim_ends('ended_at', iso, 'last_heartbeat', iso)
     if interval > 0 then
       redis.call('HSET', job, 'status', 'scheduled')

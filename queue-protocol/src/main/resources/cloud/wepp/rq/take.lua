@@ -13,20 +13,19 @@ local function take(prefix, worker, now, now_ms)
 
   -- Asked again after a lost answer: the job is ours already.
   local function ours(id)
-    if redis.call('HGET', job_key(id), 'claim') ~= claim then return nil end
+    if redis.pcall('HGET', job_key(id), 'claim') ~= claim then return nil end
     redis.call('ZADD', KEYS[1], whole(now_ms + lease), id .. '|' .. claim) -- it may have run out meanwhile
     local taken = redis.call('HGETALL', job_key(id))
     taken[#taken + 1] = id
     return taken
   end
 
-  -- rq runs whatever id it pops. Only a job that waits to run is run here; any other id is a leftover.
+  local over = {canceled = true, finished = true, failed = true, stopped = true}
+
+  -- rq runs whatever id it pops. An id of a job that is over or runs is a leftover here; a status that nobody knows is none.
   local function waits(id, status, origin)
-    if status == '' or status == 'queued' or status == 'created' or status == 'scheduled'
-        or status == 'deferred' or status == 'ready_to_enqueue' or status == 'rate_limited' then
-      return true
-    end
-    if status ~= 'started' then return false end
+    if over[status] then return false end
+    if status ~= 'started' then return true end
     local wip_key = prefix .. ':wip:' .. origin
     return not redis.call('ZSCORE', wip_key, id)
         and #redis.call('ZRANGE', prefix .. ':executions:' .. id, 0, 0) == 0
@@ -35,7 +34,8 @@ local function take(prefix, worker, now, now_ms)
   -- Returns the job as it was before it was claimed, without its empty fields: they mean the same as absent ones.
   local function claimed(id)
     local job = job_key(id)
-    local fields = redis.call('HGETALL', job)
+    local fields = redis.pcall('HGETALL', job)
+    if fields.err then fields = {} end -- the key is no hash
     local field, before, n = {}, {}, 0
     for i = 1, #fields, 2 do
       local name, value = fields[i], fields[i + 1]
@@ -61,7 +61,7 @@ local function take(prefix, worker, now, now_ms)
     -- Their times to live come with the first heartbeat; before it, whoever ends the claim deletes them.
     redis.call('HSET', prefix .. ':execution:' .. id .. ':' .. execution, 'id', execution, 'created_at', epoch,
       'last_heartbeat', epoch, 'job_id', id, 'worker_name', worker)
-    redis.call('ZADD', prefix .. ':executions:' .. id, whole(now + wip + 60), execution)
+    put('ZADD', prefix .. ':executions:' .. id, whole(now + wip + 60), execution)
     redis.call('ZADD', prefix .. ':wip:' .. origin, whole(now + wip), id)
     redis.call('SADD', prefix .. ':worker:' .. worker .. ':executions', id .. ':' .. execution)
     redis.call('ZADD', KEYS[1], whole(now_ms + lease), id .. '|' .. claim)

@@ -8,6 +8,7 @@ import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Turn;
 import cloud.wepp.rq.JobRecord;
 import cloud.wepp.rq.MalformedJob;
+import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.rq.pickle.PyValue;
@@ -148,7 +149,31 @@ final class JobRunner {
             Duration.between(claim.startedAt(), now), cause(context, outcome), error(outcome)));
   }
 
+  /** What Redis will not write is a failure that says so. */
   private Turn settle(
+      Claim claim, Settlement settlement, Ended ended, Optional<JobQueue.Request> next) {
+    try {
+      return asked(claim, settlement, ended, next);
+    } catch (QueueUnavailable e) {
+      LOG.error("Job {}: its end is refused, so it fails", claim.job().id(), e);
+      JobQueue.Settled settled = fail(claim, ended, e);
+      // The next job may have been taken in the same trip.
+      return new Turn(
+          settled,
+          next.flatMap(request -> UntilKnown.ask("Taking the next job", () -> jobs.take(request))));
+    }
+  }
+
+  private JobQueue.Settled fail(Claim claim, Ended ended, QueueUnavailable why) {
+    try {
+      return asked(claim, verdict.refused(claim.job(), why), ended, Optional.empty()).settled();
+    } catch (QueueUnavailable e) {
+      LOG.error("Job {}: that is refused, too. It is left to maintenance.", claim.job().id(), e);
+      return JobQueue.Settled.LOST;
+    }
+  }
+
+  private Turn asked(
       Claim claim, Settlement settlement, Ended ended, Optional<JobQueue.Request> next) {
     return UntilKnown.ask(
         "Settling job " + claim.job().id(),

@@ -23,6 +23,7 @@ final class UntilKnown {
    * Returns the first answer, also on a thread that is told to stop meanwhile.
    *
    * @param what begins the sentence of the log
+   * @throws QueueUnavailable if Redis would refuse it for ever
    */
   static <T> T ask(String what, Supplier<T> question) {
     Duration backoff = Duration.ZERO;
@@ -30,6 +31,9 @@ final class UntilKnown {
       try {
         return question.get();
       } catch (QueueUnavailable e) {
+        if (e.isLasting()) {
+          throw e;
+        }
         if (backoff.isZero()) {
           LOG.warn("{}: {}. Asking again until it is known.", what, e.getMessage());
           backoff = FIRST_BACKOFF;

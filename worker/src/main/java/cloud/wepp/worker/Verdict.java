@@ -1,6 +1,7 @@
 package cloud.wepp.worker;
 
 import cloud.wepp.rq.JobRecord;
+import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.ResultCodec;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.pickle.PyValue;
@@ -46,6 +47,13 @@ record Verdict(Duration resultTtl, Duration failureTtl) {
     };
   }
 
+  /** Of a job whose end Redis refuses to write: whatever else is wrong with it, no retries. */
+  Settlement refused(JobRecord job, QueueUnavailable why) {
+    return new Settlement.Fail(
+        ResultCodec.excString("Job %s cannot be ended: %s".formatted(job.id(), why.getMessage())),
+        failureTtl(job));
+  }
+
   /** A failure, which uses up a retry if one is left. */
   Settlement failed(JobRecord job, String traceback) {
     long retries = job.number("retries_left").orElse(0);
@@ -78,10 +86,10 @@ record Verdict(Duration resultTtl, Duration failureTtl) {
   }
 
   private Duration resultTtl(JobRecord job) {
-    return Duration.ofSeconds(job.number("result_ttl").orElse(resultTtl.toSeconds()));
+    return Duration.ofSeconds(job.seconds("result_ttl").orElse(resultTtl.toSeconds()));
   }
 
   private Duration failureTtl(JobRecord job) {
-    return Duration.ofSeconds(job.number("failure_ttl").orElse(failureTtl.toSeconds()));
+    return Duration.ofSeconds(job.seconds("failure_ttl").orElse(failureTtl.toSeconds()));
   }
 }

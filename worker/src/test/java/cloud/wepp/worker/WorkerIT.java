@@ -1,5 +1,6 @@
 package cloud.wepp.worker;
 
+import static java.util.stream.Collectors.toMap;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Call;
@@ -30,6 +31,9 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -95,8 +99,12 @@ class WorkerIT {
   }
 
   private static String enqueue(String function, PyValue... args) {
+    return enqueueTo("default", function, args);
+  }
+
+  private static String enqueueTo(String queue, String function, PyValue... args) {
     Call call = new Call(function, List.of(args), Map.of());
-    return client.enqueue("default", call.write(), function + "()", Duration.ofMinutes(3));
+    return client.enqueue(queue, call.write(), function + "()", Duration.ofMinutes(3));
   }
 
   private static String field(String job, String field) {
@@ -136,33 +144,88 @@ class WorkerIT {
     enqueue("os.getpid");
     worker(Map.of(), "timing.heartbeat=3s");
     listener.await(RecordingListener.Foreign.class, 1, told -> true);
-    int seen = (int) listener.count(RecordingListener.Beat.class);
-    listener.await(RecordingListener.Beat.class, seen + 1, told -> true);
-    long commands = statistic("total_commands_processed");
-    String peeks = redis.ask("INFO", "commandstats");
-    listener.await(RecordingListener.Beat.class, seen + 4, told -> true);
-    assertThat(statistic("total_commands_processed") - commands)
-        .as("commands in nine seconds")
-        .isLessThanOrEqualTo(9 * 20);
-    assertThat(peeksIn(redis.ask("INFO", "commandstats"))).isEqualTo(peeksIn(peeks));
+    assertFewCommandsAndNoPeek("at a foreign head", 1);
   }
 
-  private static long statistic(String name) {
+  /** Some for others, some paused, some whose slots are in use. */
+  @Test
+  void waitsAtHeadsThatMayNotStartWithFewCommandsAndNoPeek() throws Exception {
+    CountDownLatch end = new CountDownLatch(1);
+    JobHandler held =
+        (call, context) -> {
+          end.await();
+          return new JobOutcome.Succeeded(PyValue.None.NONE);
+        };
+    redis.ask("SADD", "rq:wepp:paused", "queue paused", "function test.paused");
+    List<String> queues = List.of("foreign", "paused", "function-paused", "full", "function-full");
+    List<String> running =
+        List.of(enqueueTo("full", "test.held"), enqueueTo("function-full", "test.one"));
+    worker(
+        Map.of("test.held", held, "test.one", held, "test.paused", held),
+        "timing.heartbeat=2s",
+        "worker.name=idler",
+        "worker.queues=" + String.join(",", queues),
+        "routing.native-queues=" + String.join(",", queues),
+        "routing.queue-slots=full:1",
+        "routing.function-slots=test.one:1");
+    for (String job : running) {
+      listener.await(RecordingListener.Started.class, 1, told -> told.job().equals(job));
+    }
+    List<String> waiting =
+        List.of(
+            enqueueTo("foreign", "os.getpid"),
+            enqueueTo("paused", NOOP),
+            enqueueTo("function-paused", "test.paused"),
+            enqueueTo("full", "test.held"),
+            enqueueTo("function-full", "test.one"));
+
+    assertFewCommandsAndNoPeek("at heads that may not start", queues.size());
+    redis.ask("SET", "rq:suspended", "1");
+    assertFewCommandsAndNoPeek("while suspended", queues.size());
+    redis.ask("SADD", "rq:wepp:paused", "worker idler");
+    redis.ask("DEL", "rq:suspended");
+    assertFewCommandsAndNoPeek("while the worker is paused", queues.size());
+    assertThat(waiting).allSatisfy(job -> assertThat(field(job, "status")).isEqualTo("queued"));
+    redis.ask("DEL", "rq:wepp:paused");
+    end.countDown();
+    for (String job : waiting.subList(1, waiting.size())) {
+      assertThat(listener.awaitEnd(job)).isInstanceOf(Settlement.Finish.class);
+    }
+  }
+
+  /**
+   * After two heartbeats, until the third one from then: 20 a second for a queue, all that is done
+   * for it taken together, and hardly more than one look.
+   */
+  private void assertFewCommandsAndNoPeek(String when, int queues) throws InterruptedException {
+    awaitBeats(2);
+    long start = System.nanoTime();
+    Map<String, Long> before = calls();
+    awaitBeats(3);
+    Map<String, Long> made = new TreeMap<>(calls());
+    long seconds = TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start) + 1;
+    made.replaceAll((command, calls) -> calls - before.getOrDefault(command, 0L));
+    made.values().removeIf(calls -> calls == 0);
+    String what = "in %d seconds %s, in %d queues: %s".formatted(seconds, when, queues, made);
+    assertThat(made.values().stream().mapToLong(calls -> calls).sum())
+        .as("commands %s", what)
+        .isLessThanOrEqualTo(seconds * queues * 20);
+    assertThat(made.getOrDefault("lindex", 0L) / 2)
+        .as("looks %s", what)
+        .isLessThanOrEqualTo(seconds * (queues + 1));
+    assertThat(made).as(when).doesNotContainKey("blmove");
+  }
+
+  /** How often each command was called, also by scripts. */
+  private static Map<String, Long> calls() {
     return redis
-        .ask("INFO", "stats")
+        .ask("INFO", "commandstats")
         .lines()
-        .filter(line -> line.startsWith(name + ":"))
-        .mapToLong(line -> Long.parseLong(line.substring(name.length() + 1).strip()))
-        .findFirst()
-        .orElseThrow();
-  }
-
-  private static List<String> peeksIn(String statistics) {
-    return statistics
-        .lines()
-        .filter(line -> line.startsWith("cmdstat_blmove"))
-        .map(line -> line.replaceAll(",.*", ""))
-        .toList();
+        .filter(line -> line.startsWith("cmdstat_"))
+        .collect(
+            toMap(
+                line -> line.substring("cmdstat_".length(), line.indexOf(':')),
+                line -> Long.parseLong(line.replaceAll(".*:calls=(\\d+),.*", "$1").strip())));
   }
 
   @Test

@@ -97,6 +97,13 @@ class Supervised:
             execution = execution_class(self.order["execution"], job.id, self.connection)
         return execution
 
+    def cleanup_execution(self, *args, **more):
+        """rq 2.x forgets the execution here, and its result is without one when its transaction has to be repeated."""
+        execution = self.execution
+        super().cleanup_execution(*args, **more)
+        if self.is_horse:
+            self.execution = execution
+
     # The horse
 
     def fork_work_horse(self, job, queue):
