@@ -9,10 +9,12 @@ import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
+import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.StopReason;
 import java.io.StringWriter;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -32,6 +34,7 @@ final class ClaimContext implements JobContext {
   private final RunningJob running;
   private final Claim claim;
   private final BooleanSupplier again;
+  private final List<JobListener> listeners;
   private final JobQueue jobs;
   private final WeppcloudRedis weppcloud;
   private final InstantSource clock;
@@ -47,12 +50,14 @@ final class ClaimContext implements JobContext {
   ClaimContext(
       RunningJob running,
       BooleanSupplier again,
+      List<JobListener> listeners,
       JobQueue jobs,
       WeppcloudRedis weppcloud,
       InstantSource clock) {
     this.running = running;
     this.claim = running.claim();
     this.again = again;
+    this.listeners = listeners;
     this.jobs = jobs;
     this.weppcloud = weppcloud;
     this.clock = clock;
@@ -149,6 +154,7 @@ final class ClaimContext implements JobContext {
     peakRss = Math.max(peakRss, usage.peakRssBytes());
     readBytes += usage.readBytes();
     writtenBytes += usage.writtenBytes();
+    listeners.forEach(listener -> listener.used(usage));
   }
 
   /** What the history keeps: a JSON object. */

@@ -6,7 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.slf4j.MDC;
 
 /** What a job prints: a file while it runs, lines of the worker's log under the job's id. */
 final class JobOutput implements AutoCloseable {
@@ -18,14 +17,7 @@ final class JobOutput implements AutoCloseable {
   JobOutput(Path file, String job) throws IOException {
     this.file = file;
     Files.writeString(file, "");
-    lines =
-        new LineTail(
-            file,
-            line -> {
-              try (MDC.MDCCloseable _ = MDC.putCloseable("job", job)) {
-                LOG.info("{}: {}", job, line);
-              }
-            });
+    lines = new LineTail(file, line -> LOG.info("{}: {}", job, line));
   }
 
   Path file() {
