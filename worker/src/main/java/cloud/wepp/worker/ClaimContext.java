@@ -145,6 +145,11 @@ final class ClaimContext implements JobContext {
   }
 
   @Override
+  public void printed(String line) {
+    running.output().add(line);
+  }
+
+  @Override
   public synchronized void account(Usage usage) {
     FaultPoint.EXITED.reached();
     processes++;

@@ -3,6 +3,7 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Inventory;
 import cloud.wepp.rq.JobActions;
+import cloud.wepp.rq.JobLog;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.LostJobs;
 import cloud.wepp.rq.QueueUnavailable;
@@ -20,6 +21,7 @@ import cloud.wepp.worker.ledger.OpenJobs;
 import cloud.wepp.worker.observe.Logging;
 import cloud.wepp.worker.observe.Probes;
 import cloud.wepp.worker.python.PythonUnavailable;
+import cloud.wepp.worker.wepp.WeppFunctions;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
@@ -68,6 +70,7 @@ import picocli.CommandLine.Spec;
       Main.Cancel.class,
       Main.HistoryOf.class,
       Main.Examine.class,
+      Main.Logs.class,
       Main.Show.class,
       Main.Health.class,
       Main.Deferred.class,
@@ -492,6 +495,41 @@ public final class Main {
       } catch (IOException e) {
         System.err.println("rq-worker: %s cannot be asked: %s".formatted(page, e.getMessage()));
         return 1;
+      }
+    }
+  }
+
+  @Command(
+      name = "logs",
+      mixinStandardHelpOptions = true,
+      description =
+          "Prints what the processes of a job print: of a running one from its worker, wherever"
+              + " that is; of a WEPP job that has ended from the .err files, where the run is"
+              + " mounted.")
+  static final class Logs implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Option(
+        names = {"-f", "--follow"},
+        description = "wait for its start, and go on until it ends")
+    private boolean follow;
+
+    @Parameters(paramLabel = "JOB", description = "the job's id")
+    private String job = "";
+
+    @Override
+    public Integer call() throws Exception {
+      WorkerConfig config = configured.read();
+      try (RedisAccess redis = Worker.redis(config);
+          JobQueue jobs = Worker.queue(config, redis, InstantSource.system());
+          JobLog log = new JobLog(redis, config.redis().keyPrefix())) {
+        LogReader output =
+            new LogReader(
+                log,
+                jobs,
+                call -> WeppFunctions.logs(Worker.folders(config.wepp()), call),
+                System.out);
+        return output.print(job, follow) ? 0 : 1;
       }
     }
   }

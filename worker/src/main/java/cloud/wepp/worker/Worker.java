@@ -3,6 +3,7 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Commands;
 import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.Janitor;
+import cloud.wepp.rq.JobLog;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.Leases;
 import cloud.wepp.rq.QueueLoad;
@@ -71,6 +72,7 @@ public final class Worker implements AutoCloseable {
   private final ProcessRunner processes;
   private final Webhooks webhooks;
   private final @Nullable PythonHandler python;
+  private final Followers followers;
   private final RunningJobs running;
   private final Heartbeat heartbeat;
   private final Housekeeping housekeeping;
@@ -114,7 +116,8 @@ public final class Worker implements AutoCloseable {
     weppcloud =
         new WeppcloudRedis(redis, config.redis().statusDatabase(), config.redis().prepDatabase());
     processes = ProcessRunner.start();
-    running = new RunningJobs(processes, timing.lease(), drain::countDown);
+    followers = new Followers(() -> new JobLog(redis, config.redis().keyPrefix()));
+    running = new RunningJobs(processes, timing.lease(), drain::countDown, followers);
     Map<String, JobHandler> natives = new HashMap<>(Routes.BUILT_IN);
     natives.putAll(wepp(config, processes));
     natives.putAll(more);
@@ -277,14 +280,7 @@ public final class Worker implements AutoCloseable {
     CpuBudget cpu =
         new CpuBudget(config.worker().cpu().orElse(Runtime.getRuntime().availableProcessors()));
     return WeppFunctions.of(
-        new RunFolders(
-            wepp.runs(),
-            wepp.legacyRuns(),
-            wepp.batch(),
-            wepp.culverts(),
-            wepp.profileTmp(),
-            wepp.profileFork(),
-            wepp.profileArchive()),
+        folders(wepp),
         new WeppFunctions.Settings(
             wepp.binDir(),
             config.timing().grace(),
@@ -296,6 +292,17 @@ public final class Worker implements AutoCloseable {
             config.worker().jobCpu().orElse(cpu.processors())),
         processes,
         cpu);
+  }
+
+  static RunFolders folders(WorkerConfig.Wepp wepp) {
+    return new RunFolders(
+        wepp.runs(),
+        wepp.legacyRuns(),
+        wepp.batch(),
+        wepp.culverts(),
+        wepp.profileTmp(),
+        wepp.profileFork(),
+        wepp.profileArchive());
   }
 
   private static PythonHandler python(
@@ -477,6 +484,7 @@ public final class Worker implements AutoCloseable {
     housekeeping.close();
     running.close();
     commands.close();
+    followers.close();
     try {
       jobs.unregister(registration.workers(), registration.queues());
     } catch (QueueUnavailable e) {

@@ -65,6 +65,9 @@ public interface JobContext {
   /** Sets keys of the job's {@code meta}, if the job still holds the bytes that were read. */
   void putMeta(Map<String, PyValue> entries);
 
+  /** One line that a process of the job has printed, for those who follow the job. */
+  void printed(String line);
+
   /** Adds one ended process to the job's account. */
   void account(Usage usage);
 

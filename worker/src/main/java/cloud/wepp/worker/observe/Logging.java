@@ -121,6 +121,7 @@ public final class Logging implements AutoCloseable {
       }
       root.detachAppender(loki);
       loki.stop();
+      Metrics.globalRegistry.clear();
       Metrics.removeRegistry(COUNTS);
     }
   }

@@ -239,6 +239,7 @@ final class ModelRunner {
                 printed,
                 line -> {
                   log.line(line);
+                  context.printed(model.id() == 0 ? line : "p" + model.id() + ": " + line);
                   last.add(line);
                   if (last.size() > LAST_LINES) {
                     last.remove();

@@ -1,5 +1,6 @@
 package cloud.wepp.worker.wepp;
 
+import cloud.wepp.rq.Call;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.pickle.PyRepr;
 import cloud.wepp.rq.pickle.PyValue;
@@ -84,6 +85,40 @@ public final class WeppFunctions {
         wepp.function(List.of("runid"), 1, wepp::hillslopes),
         WATERSHED,
         wepp.function(List.of("runid", "wepp_bin"), 1, wepp::watershed));
+  }
+
+  /**
+   * The logs of the models that a call runs; none of another function, or of a run that is not
+   * here.
+   */
+  public static List<Path> logs(RunFolders folders, Call call) {
+    try {
+      return switch (call.function()) {
+        case WATERSHED -> {
+          Arguments arguments = Arguments.bind(call, List.of("runid", "wepp_bin"), 1);
+          yield List.of(runs(folders, arguments).resolve("pw0.err"));
+        }
+        case HILLSLOPE -> {
+          Arguments arguments = Arguments.bind(call, List.of("runid", "wepp_id", "wepp_bin"), 2);
+          yield List.of(
+              runs(folders, arguments).resolve("p" + arguments.number("wepp_id") + ".err"));
+        }
+        case HILLSLOPES -> {
+          RunFolder folder =
+              new RunFolder(folders.find(Arguments.bind(call, List.of("runid"), 1).text("runid")));
+          yield folder.hillslopes().stream()
+              .map(id -> folder.runs().resolve("p" + id + ".err"))
+              .toList();
+        }
+        default -> List.of();
+      };
+    } catch (JobFailed e) {
+      return List.of();
+    }
+  }
+
+  private static Path runs(RunFolders folders, Arguments arguments) throws JobFailed {
+    return new RunFolder(folders.find(arguments.text("runid"))).runs();
   }
 
   /** What a function does in its run folder. */

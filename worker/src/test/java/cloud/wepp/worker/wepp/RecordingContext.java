@@ -116,6 +116,9 @@ class RecordingContext implements JobContext {
   public void putMeta(Map<String, PyValue> entries) {}
 
   @Override
+  public void printed(String line) {}
+
+  @Override
   public void account(Usage usage) {
     used.add(usage);
   }
