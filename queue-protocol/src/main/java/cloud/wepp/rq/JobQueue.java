@@ -382,6 +382,23 @@ public final class JobQueue implements AutoCloseable {
     return answer == 1;
   }
 
+  /**
+   * Writes an event of a job that goes on, with one field of that name.
+   *
+   * @param event of what it tells; no state change
+   */
+  public void note(Claim claim, String event, String text) {
+    Map<String, byte[]> fields = new LinkedHashMap<>();
+    fields.put("event", bytes(event));
+    fields.put("job", bytes(claim.job().id()));
+    fields.put("claim", bytes(claim.id()));
+    fields.put("worker", bytes(claim.worker()));
+    fields.put("at", bytes(Wire.iso(clock.instant())));
+    fields.put(event, bytes(text));
+    redis.reach(
+        "tell of job " + claim.job().id(), () -> connection.sync().xadd(keys.events(), fields));
+  }
+
   /** Makes slots known as rq workers. */
   public void register(List<String> workers, List<String> queues, WorkerInfo info) {
     Instant now = clock.instant();

@@ -11,9 +11,12 @@ import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.process.Limits;
+import cloud.wepp.worker.process.ProcessEnd;
 import java.io.StringWriter;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -31,6 +34,8 @@ final class ClaimContext implements JobContext {
   private static final Logger LOG = LoggerFactory.getLogger(ClaimContext.class);
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
+  private static final int MOST_DOUBTS = 20; // one of each hillslope says it all
+
   private final RunningJob running;
   private final Claim claim;
   private final BooleanSupplier again;
@@ -39,18 +44,15 @@ final class ClaimContext implements JobContext {
   private final WeppcloudRedis weppcloud;
   private final InstantSource clock;
   private byte[] meta; // as it is in Redis; guarded by this
-  private int processes; // these six are guarded by this
-  private int lastExit;
-  private Duration user = Duration.ZERO;
-  private Duration system = Duration.ZERO;
-  private long peakRss;
-  private long readBytes;
-  private long writtenBytes;
+  private final List<String> doubts = new ArrayList<>(); // guarded by this
+  private final Account account = new Account(); // guarded by this
+  private final Limits limits;
 
   ClaimContext(
       RunningJob running,
       BooleanSupplier again,
       List<JobListener> listeners,
+      Limits limits,
       JobQueue jobs,
       WeppcloudRedis weppcloud,
       InstantSource clock) {
@@ -58,6 +60,7 @@ final class ClaimContext implements JobContext {
     this.claim = running.claim();
     this.again = again;
     this.listeners = listeners;
+    this.limits = limits;
     this.jobs = jobs;
     this.weppcloud = weppcloud;
     this.clock = clock;
@@ -150,16 +153,43 @@ final class ClaimContext implements JobContext {
   }
 
   @Override
-  public synchronized void account(Usage usage) {
+  public synchronized void doubt(String text) {
+    if (doubts.size() < MOST_DOUBTS) {
+      doubts.add(text);
+    }
+  }
+
+  @Override
+  public void account(String name, ProcessEnd end) {
     FaultPoint.EXITED.reached();
-    processes++;
-    lastExit = usage.exit();
-    user = user.plus(usage.user());
-    system = system.plus(usage.system());
-    peakRss = Math.max(peakRss, usage.peakRssBytes());
-    readBytes += usage.readBytes();
-    writtenBytes += usage.writtenBytes();
-    listeners.forEach(listener -> listener.used(usage));
+    String rows;
+    synchronized (this) {
+      account.add(name, end, Duration.between(claim.startedAt(), clock.instant()));
+      rows = account.dueRows();
+    }
+    if (!rows.isEmpty()) {
+      note("processes", rows);
+    }
+    listeners.forEach(listener -> listener.used(name, end));
+  }
+
+  /** Tells the history more of the job while it runs. */
+  private void note(String what, String text) {
+    try {
+      jobs.note(claim, what, text);
+    } catch (QueueUnavailable e) {
+      LOG.warn("Job {}: {}; the history lacks some of its {}.", jobId(), e.getMessage(), what);
+    }
+  }
+
+  @Override
+  public Limits limits() {
+    return limits;
+  }
+
+  /** Why the last process ended, in one word. */
+  synchronized String lastCause() {
+    return account.lastCause();
   }
 
   /** What the history keeps: a JSON object. */
@@ -167,26 +197,19 @@ final class ClaimContext implements JobContext {
     StringWriter text = new StringWriter();
     try (JsonGenerator detail = JSON.createGenerator(text)) {
       detail.writeStartObject();
-      detail.writeNumberProperty("wall_s", seconds(wall));
+      detail.writeNumberProperty("wall_s", Account.seconds(wall));
       detail.writeStringProperty("cause", cause);
       if (!error.isEmpty()) {
         detail.writeStringProperty("error", error);
       }
-      if (processes > 0) {
-        detail.writeNumberProperty("processes", processes);
-        detail.writeNumberProperty("exit", lastExit);
-        detail.writeNumberProperty("user_s", seconds(user));
-        detail.writeNumberProperty("system_s", seconds(system));
-        detail.writeNumberProperty("peak_rss", peakRss);
-        detail.writeNumberProperty("read_bytes", readBytes);
-        detail.writeNumberProperty("written_bytes", writtenBytes);
+      if (!doubts.isEmpty()) {
+        detail.writeArrayPropertyStart("doubts");
+        doubts.forEach(detail::writeString);
+        detail.writeEndArray();
       }
+      account.write(detail);
       detail.writeEndObject();
     }
     return text.toString();
-  }
-
-  private static double seconds(Duration duration) {
-    return duration.toNanos() / 1e9;
   }
 }

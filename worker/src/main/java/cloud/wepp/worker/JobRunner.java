@@ -18,6 +18,7 @@ import cloud.wepp.worker.job.JobListener.Ran;
 import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.job.StopReason;
 import cloud.wepp.worker.observe.LogContext;
+import cloud.wepp.worker.process.Limits;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.time.Duration;
@@ -79,6 +80,7 @@ final class JobRunner {
             job,
             () -> recovery.again(claim.job(), task.call, true),
             listeners,
+            Limits.NONE,
             jobs,
             weppcloud,
             clock);
@@ -148,7 +150,8 @@ final class JobRunner {
         now,
         call.function(),
         run(call),
-        context.detail(Duration.between(claim.startedAt(), now), cause(outcome), error(outcome)));
+        context.detail(
+            Duration.between(claim.startedAt(), now), cause(context, outcome), error(outcome)));
   }
 
   private static Ran ran(Claim claim, Ended ended, String outcome) {
@@ -202,15 +205,15 @@ final class JobRunner {
         : "";
   }
 
-  private static String cause(JobOutcome outcome) {
+  private static String cause(ClaimContext context, JobOutcome outcome) {
     return switch (outcome) {
       case JobOutcome.Succeeded s -> "succeeded";
-      case JobOutcome.Failed f -> "failed";
+      case JobOutcome.Failed f -> f.cause();
       case JobOutcome.Recorded(String ending, var e, var o) ->
           switch (ending) {
             case "finished" -> "succeeded";
             case "stopped" -> "stopped";
-            default -> "failed";
+            default -> context.lastCause();
           };
       case JobOutcome.Cut c -> c.reason().name().toLowerCase(Locale.ROOT);
     };
@@ -218,7 +221,7 @@ final class JobRunner {
 
   private static String error(JobOutcome outcome) {
     return switch (outcome) {
-      case JobOutcome.Failed(String text) -> lastLine(text);
+      case JobOutcome.Failed(String text, var c) -> lastLine(text);
       case JobOutcome.Recorded(String ending, String error, String otherwise) ->
           ending.isEmpty() ? lastLine(otherwise) : error;
       case JobOutcome.Succeeded s -> "";

@@ -21,6 +21,7 @@ import cloud.wepp.worker.ledger.OpenJobs;
 import cloud.wepp.worker.observe.Logging;
 import cloud.wepp.worker.observe.Probes;
 import cloud.wepp.worker.python.PythonUnavailable;
+import cloud.wepp.worker.wepp.Provenance;
 import cloud.wepp.worker.wepp.WeppFunctions;
 import java.io.IOException;
 import java.io.InputStream;
@@ -69,6 +70,7 @@ import picocli.CommandLine.Spec;
       Main.Requeue.class,
       Main.Cancel.class,
       Main.HistoryOf.class,
+      Main.ProvenanceOf.class,
       Main.Examine.class,
       Main.Logs.class,
       Main.Show.class,
@@ -401,6 +403,38 @@ public final class Main {
   }
 
   @Command(
+      name = "provenance",
+      mixinStandardHelpOptions = true,
+      description = "Prints which executable made the outputs of a WEPPcloud run, of which inputs.")
+  static final class ProvenanceOf implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Parameters(paramLabel = "RUNID", description = "the run")
+    private String run = "";
+
+    @Option(names = "--json", description = "with the checksums of all files")
+    private boolean json;
+
+    @Option(
+        names = "--check",
+        description = "also tell which files have changed since; exit 1 then")
+    private boolean check;
+
+    @Override
+    public Integer call() throws Exception {
+      try {
+        return Provenance.print(
+                Worker.runFolders(configured.read().wepp()), run, json, check, System.out)
+            ? 0
+            : 1;
+      } catch (IOException e) {
+        System.err.println("rq-worker: " + e.getMessage());
+        return 1;
+      }
+    }
+  }
+
+  @Command(
       name = "doctor",
       mixinStandardHelpOptions = true,
       description = "Tells what becomes of the waiting jobs under this configuration, and why.")
@@ -527,7 +561,7 @@ public final class Main {
             new LogReader(
                 log,
                 jobs,
-                call -> WeppFunctions.logs(Worker.folders(config.wepp()), call),
+                call -> WeppFunctions.logs(Worker.runFolders(config.wepp()), call),
                 System.out);
         return output.print(job, follow) ? 0 : 1;
       }

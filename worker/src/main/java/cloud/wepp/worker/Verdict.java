@@ -27,7 +27,7 @@ record Verdict(Duration resultTtl, Duration failureTtl) {
       case JobOutcome.Succeeded(PyValue.None none) -> new Settlement.Finish("", resultTtl(job));
       case JobOutcome.Succeeded(PyValue value) ->
           new Settlement.Finish(ResultCodec.returnValue(value, json), resultTtl(job));
-      case JobOutcome.Failed(String traceback) -> failed(job, traceback);
+      case JobOutcome.Failed(String traceback, var c) -> failed(job, traceback);
       case JobOutcome.Recorded(var ending, var error, String otherwise) ->
           new Settlement.Recorded(failed(job, otherwise));
       case JobOutcome.Cut(var reason) ->

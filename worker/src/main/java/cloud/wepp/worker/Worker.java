@@ -280,21 +280,29 @@ public final class Worker implements AutoCloseable {
     CpuBudget cpu =
         new CpuBudget(config.worker().cpu().orElse(Runtime.getRuntime().availableProcessors()));
     return WeppFunctions.of(
-        folders(wepp),
+        runFolders(wepp),
         new WeppFunctions.Settings(
             wepp.binDir(),
-            config.timing().grace(),
-            wepp.inputWait(),
             wepp.hillslopeTimeout(),
             wepp.runTimeout(),
             wepp.multiOfeTimeout(),
             wepp.timeoutRetries(),
-            config.worker().jobCpu().orElse(cpu.processors())),
+            config.worker().jobCpu().orElse(cpu.processors()),
+            new WeppFunctions.Models(
+                config.timing().grace(),
+                wepp.inputWait(),
+                wepp.storageRetries(),
+                wepp.verify(),
+                wepp.longestName(),
+                wepp.staging(),
+                wepp.provenance(),
+                wepp.scratch(),
+                VERSION)),
         processes,
         cpu);
   }
 
-  static RunFolders folders(WorkerConfig.Wepp wepp) {
+  static RunFolders runFolders(WorkerConfig.Wepp wepp) {
     return new RunFolders(
         wepp.runs(),
         wepp.legacyRuns(),

@@ -372,7 +372,42 @@ public record WorkerConfig(
               is = "how long to wait for input files that are late on NFS",
               aliases = "WEPP_RUNNER_HILLSLOPE_INPUT_WAIT_S",
               min = 0)
-          Duration inputWait) {}
+          Duration inputWait,
+      @Setting(
+              value = "warn",
+              is =
+                  "what becomes of a run that WEPPcloud accepts but that is doubtful (NaN, a"
+                      + " climate or a management that is too short, fewer years than asked): fail,"
+                      + " or warn; off looks at WEPP's last line alone",
+              matches = "fail|warn|off")
+          String verify,
+      @Setting(
+              value = "110",
+              is =
+                  "the most characters of a file name that the executables read; 50 for those of"
+                      + " gfortran",
+              min = 1)
+          int longestName,
+      @Setting(
+              value = "auto",
+              is =
+                  "whether a model writes to scratch first, and its outputs are moved when they are"
+                      + " good: local, off (it writes into the run folder), or auto (local on NFS)",
+              matches = "auto|local|off")
+          String staging,
+      @Setting(value = "/tmp", is = "the folder on this host for staged and temporary files")
+          Path scratch,
+      @Setting(
+              value = "3",
+              is = "attempts at a model after the storage failed in its first one",
+              min = 0)
+          int storageRetries,
+      @Setting(
+              value = "true",
+              is =
+                  "keep the checksums of executable, inputs and outputs of each good run beside it;"
+                      + " a run that was cut off skips what is done already")
+          boolean provenance) {}
 
   public record Observe(
       @Setting(

@@ -1,6 +1,8 @@
 package cloud.wepp.worker.job;
 
 import cloud.wepp.rq.pickle.PyValue;
+import cloud.wepp.worker.process.Limits;
+import cloud.wepp.worker.process.ProcessEnd;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Map;
@@ -68,23 +70,16 @@ public interface JobContext {
   /** One line that a process of the job has printed, for those who follow the job. */
   void printed(String line);
 
-  /** Adds one ended process to the job's account. */
-  void account(Usage usage);
+  /** Notes for the history what the result is doubtful for, though the job went well. */
+  void doubt(String text);
 
   /**
-   * What one process used.
+   * Adds one ended process to the job's account.
    *
    * @param name for example {@code wepp hillslope 7}
-   * @param exit the exit code, or minus the signal
-   * @param peakRssBytes the largest resident memory seen, 0 when it ended before it was looked at
    */
-  record Usage(
-      String name,
-      int exit,
-      Duration wall,
-      Duration user,
-      Duration system,
-      long peakRssBytes,
-      long readBytes,
-      long writtenBytes) {}
+  void account(String name, ProcessEnd end);
+
+  /** What each of the job's processes may use. */
+  Limits limits();
 }

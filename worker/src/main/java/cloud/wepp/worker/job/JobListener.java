@@ -4,6 +4,7 @@ import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.Event;
 import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.Settlement;
+import cloud.wepp.worker.process.ProcessEnd;
 import java.time.Duration;
 import java.util.List;
 
@@ -29,8 +30,12 @@ public interface JobListener {
    */
   record Ran(String function, String outcome, Duration waited, Duration ran) {}
 
-  /** A process of a job has ended. */
-  default void used(JobContext.Usage usage) {}
+  /**
+   * A process of a job has ended.
+   *
+   * @param name for example {@code wepp hillslope 7}
+   */
+  default void used(String name, ProcessEnd end) {}
 
   /** The claim of a worker that is gone was ended by this one. */
   default void reclaimed(Claim claim) {}

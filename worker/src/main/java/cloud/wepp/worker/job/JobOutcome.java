@@ -11,10 +11,15 @@ public sealed interface JobOutcome {
   /**
    * The function failed.
    *
+   * @param cause why, in one word for the history
    * @param traceback the text for rq's {@code exc_string}: what was done, on what, what was found.
    *     Its last line has the form of Python's, {@code ExceptionType: message}
    */
-  record Failed(String traceback) implements JobOutcome {}
+  record Failed(String traceback, String cause) implements JobOutcome {
+    public Failed(String traceback) {
+      this(traceback, "failed");
+    }
+  }
 
   /**
    * rq itself ran the job, and has written how it ended.

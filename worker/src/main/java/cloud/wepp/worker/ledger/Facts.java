@@ -25,9 +25,10 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What a batch of events says, as rows of the three tables. Any order of batches, and any
+ * What a batch of events says, as rows of the four tables. Any order of batches, and any
  * repetition, ends in the same rows. Reads leniently: what it does not understand stays in the
  * event's {@code fields}.
  */
@@ -63,6 +64,7 @@ final class Facts {
           key("claim", "text"),
           text("queue"),
           text("execution"),
+          text("function"),
           text("worker"),
           text("host"),
           time("started_at"),
@@ -75,12 +77,38 @@ final class Facts {
           real("user_s"),
           real("system_s"),
           number("peak_rss"),
+          number("memory"),
           number("processes"),
           number("read_bytes"),
           number("written_bytes"));
+  private static final Table PROCESS =
+      Table.merged(
+          "process",
+          key("claim", "text"),
+          key("n", "int8"),
+          text("job"),
+          text("name"),
+          text("cause"),
+          number("exit"),
+          real("started_s"),
+          real("wall_s"),
+          real("user_s"),
+          real("system_s"),
+          number("peak_rss"),
+          number("read_bytes"),
+          number("written_bytes"),
+          number("waits"),
+          number("preemptions"));
+  private static final List<Table.Column> PROCESS_FIELDS =
+      PROCESS.columns().stream()
+          .filter(column -> !Set.of("claim", "job", "last_ms", "last_seq").contains(column.name()))
+          .toList();
+  private static final List<String> EXECUTION_NUMBERS =
+      List.of("exit", "peak_rss", "memory", "processes", "read_bytes", "written_bytes");
   private static final Comparator<Event> STREAM_ORDER =
       Comparator.comparingLong(Event::millis).thenComparingLong(Event::sequence);
   private static final Set<String> COLUMNS = Set.of("event", "job", "claim", "worker", "at");
+  private static final String LIST = "list"; // in the detail: the job's processes
   private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final Pattern JSON_NUL = Pattern.compile("(?<!\\\\)((?:\\\\\\\\)*)\\\\u0000");
   private static final Instant LAST_YEAR = Instant.parse("9999-01-01T00:00:00Z");
@@ -93,6 +121,7 @@ final class Facts {
   private final Table.Rows events = EVENT.rows();
   private final Table.Rows jobs = JOB.rows();
   private final Table.Rows executions = EXECUTION.rows();
+  private final Table.Rows processes = PROCESS.rows();
 
   Facts(List<Event> batch) {
     batch.stream().sorted(STREAM_ORDER).forEach(event -> add(new Reading(event)));
@@ -103,6 +132,7 @@ final class Facts {
     events.write(connection);
     jobs.write(connection);
     executions.write(connection);
+    processes.write(connection);
   }
 
   private void add(Reading read) {
@@ -113,6 +143,9 @@ final class Facts {
     addJob(read, read.job);
     if (read.claim != null && (read.starts() || read.ends())) {
       addExecution(read, read.job, read.claim);
+    }
+    if (read.claim != null) {
+      addProcesses(read, read.job, read.claim);
     }
   }
 
@@ -147,7 +180,7 @@ final class Facts {
 
   private void addExecution(Reading read, String job, String claim) {
     Table.Row row = executions.row(job, claim);
-    for (String column : List.of("queue", "execution", "worker", "host")) {
+    for (String column : List.of("queue", "execution", "function", "worker", "host")) {
       row.put(column, read.text(column));
     }
     row.newest(read.event.millis(), read.event.sequence());
@@ -163,8 +196,31 @@ final class Facts {
     for (String column : List.of("wall_s", "user_s", "system_s")) {
       row.put(column, read.detailReal(column));
     }
-    for (String column : List.of("exit", "peak_rss", "processes", "read_bytes", "written_bytes")) {
+    for (String column : EXECUTION_NUMBERS) {
       row.put(column, read.detailNumber(column));
+    }
+  }
+
+  /** Each process is an array: its number, its name, its cause, then numbers. */
+  private void addProcesses(Reading read, String job, String claim) {
+    for (JsonNode process : read.processes) {
+      if (process.size() != PROCESS_FIELDS.size() || !process.path(0).isIntegralNumber()) {
+        continue;
+      }
+      Table.Row row =
+          processes.row(claim, String.format(Locale.ROOT, "%019d", process.path(0).longValue()));
+      row.put("n", process.path(0).longValue());
+      row.put("job", job);
+      row.newest(read.event.millis(), read.event.sequence());
+      for (int i = 1; i < PROCESS_FIELDS.size(); i++) {
+        JsonNode value = process.path(i);
+        Table.Column column = PROCESS_FIELDS.get(i);
+        switch (column.type()) {
+          case "text" -> row.put(column.name(), Reading.clean(value.asString("")));
+          case "int8" -> row.put(column.name(), value.asLong(0));
+          default -> row.put(column.name(), value.asDouble(0));
+        }
+      }
     }
   }
 
@@ -177,6 +233,7 @@ final class Facts {
     private final @Nullable String at;
     private final @Nullable String detail; // JSON that Postgres accepts
     private final JsonNode parsed; // of detail; missing when it is no object
+    private final JsonNode processes; // an array, which is not kept with the event; or missing
 
     Reading(Event event) {
       this.event = event;
@@ -185,18 +242,24 @@ final class Facts {
       claim = text("claim");
       at = time("at");
       String json = text("detail");
-      detail =
-          json != null && json.contains("\\u0000")
-              ? JSON_NUL.matcher(json).replaceAll("$1\\\\ufffd")
-              : json;
-      parsed = parse(detail);
+      if (json != null && json.contains("\\u0000")) {
+        json = JSON_NUL.matcher(json).replaceAll("$1\\\\ufffd");
+      }
+      parsed = parse(json);
+      if (parsed instanceof ObjectNode object && object.path(LIST).isArray()) {
+        processes = object.remove(LIST);
+        detail = object.toString();
+      } else {
+        processes = parse(text("processes"));
+        detail = json;
+      }
     }
 
     private static JsonNode parse(@Nullable String json) {
       if (json != null) {
         try {
           JsonNode node = JSON.readTree(json);
-          if (node.isObject()) {
+          if (node.isContainer()) {
             return node;
           }
         } catch (JacksonException e) {
@@ -303,7 +366,8 @@ final class Facts {
         json.writeStartObject();
         for (Map.Entry<String, String> field : event.fields().entrySet()) {
           String column = field.getKey();
-          if (COLUMNS.contains(column) && !(column.equals("at") && at == null)) {
+          if (COLUMNS.contains(column) && !(column.equals("at") && at == null)
+              || column.equals("processes") && processes.isArray()) {
             continue;
           }
           json.writeName(clean(column));

@@ -31,6 +31,12 @@ public final class History {
           + USAGE
           + ", processes, error from rq_worker.execution where job = ? order by last_ms desc,"
           + " last_seq desc limit ?";
+  private static final String PROCESSES =
+      "select n, name, cause as ended, exit, started_s, wall_s as seconds, peak_rss / 1e6 as"
+          + " peak_mb, user_s + system_s as cpu_s, read_bytes / 1e6 as read_mb, written_bytes / 1e6"
+          + " as written_mb from rq_worker.process where claim = (select claim from"
+          + " rq_worker.execution where job = ? order by last_ms desc, last_seq desc limit 1) order"
+          + " by n desc limit ?";
   private static final String EVENTS =
       "select to_char(at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') as at, event,"
           + " claim, worker, fields from rq_worker.event where job = ? order by stream_ms desc,"
@@ -43,7 +49,8 @@ public final class History {
   }
 
   /**
-   * Prints the last jobs, newest last; with a job also its executions and events.
+   * Prints the last jobs, newest last; with a job also its executions, the processes of the last
+   * one, and events.
    *
    * @param run only jobs of this run
    * @param job only this job
@@ -61,6 +68,11 @@ public final class History {
         out.println();
         table(out, rows(connection, EXECUTIONS, job, limit));
         out.println();
+        List<List<String>> processes = rows(connection, PROCESSES, job, limit);
+        if (processes.size() > 1) {
+          table(out, processes);
+          out.println();
+        }
         table(out, rows(connection, EVENTS, job, limit));
       }
     } catch (SQLException e) {

@@ -63,17 +63,8 @@ public final class Months {
         return Long.parseLong(bound);
       }
     },
-    EXECUTION("claim", "last_ms") {
-      @Override
-      String bound(long millis) {
-        return "'%012x'".formatted(millis);
-      }
-
-      @Override
-      long millis(String bound) {
-        return Long.parseLong(bound, 16);
-      }
-    };
+    EXECUTION("claim", "last_ms"),
+    PROCESS("claim", "last_ms");
 
     final String table = name().toLowerCase(Locale.ROOT);
     final String key;
@@ -84,9 +75,14 @@ public final class Months {
       this.age = age;
     }
 
-    abstract String bound(long millis);
+    /** As the claims begin. */
+    String bound(long millis) {
+      return "'%012x'".formatted(millis);
+    }
 
-    abstract long millis(String bound);
+    long millis(String bound) {
+      return Long.parseLong(bound, 16);
+    }
   }
 
   /** A partition whose times end before {@code end}, ms since 1970. */
@@ -110,10 +106,12 @@ public final class Months {
     long jobs = now - retention.jobs().toMillis();
     tend(connection, ByMonth.EVENT, now, now - retention.events().toMillis());
     tend(connection, ByMonth.EXECUTION, now, jobs);
+    tend(connection, ByMonth.PROCESS, now, jobs);
     connection.commit();
     boolean more = delete(connection, JOBS, jobs, jobs, jobs);
     more |= deleteRest(connection, ByMonth.EVENT, now - retention.events().toMillis());
     more |= deleteRest(connection, ByMonth.EXECUTION, jobs);
+    more |= deleteRest(connection, ByMonth.PROCESS, jobs);
     return more;
   }
 

@@ -128,6 +128,10 @@ final class Table {
         + ("coalesce(" + is + ", " + was + ") else coalesce(" + was + ", " + is + ") end");
   }
 
+  List<Column> columns() {
+    return columns;
+  }
+
   /** The rows of one batch. */
   Rows rows() {
     return new Rows();

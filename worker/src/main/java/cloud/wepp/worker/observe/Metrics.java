@@ -4,8 +4,8 @@ import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.Event;
 import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.Settlement;
-import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.JobListener;
+import cloud.wepp.worker.process.ProcessEnd;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.FunctionCounter;
@@ -33,6 +33,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.DoubleSupplier;
 import java.util.function.IntSupplier;
 import java.util.function.ToDoubleFunction;
+import java.util.regex.Pattern;
 
 /**
  * All metrics of a worker, for Prometheus; {@code docs/metrics.md} lists them. What has to be asked
@@ -42,6 +43,10 @@ import java.util.function.ToDoubleFunction;
 public final class Metrics implements JobListener, AutoCloseable {
   /** Functions of unknown modules that get a label of their own; anybody may enqueue any name. */
   private static final int MOST_FUNCTIONS = 100;
+
+  /** What is the same in the names of all processes of one kind. */
+  private static final Pattern MODEL =
+      Pattern.compile("^(\\w+(?: (?:hillslope|watershed|flowpath)(?: storm)?)?).*");
 
   private static final Duration[] TIMES = {
     Duration.ofSeconds(1),
@@ -301,11 +306,13 @@ public final class Metrics implements JobListener, AutoCloseable {
   }
 
   @Override
-  public void used(JobContext.Usage usage) {
-    String model = usage.name().replaceAll(" \\d+$", "");
+  public void used(String name, ProcessEnd end) {
+    String model = MODEL.matcher(name).replaceFirst("$1");
+    ProcessEnd.Usage usage = end.usage();
     Counter.builder("rq.worker.processes")
-        .description("Processes of jobs that have ended")
+        .description("Processes of jobs, by how they ended")
         .tag("model", model)
+        .tag("cause", end.cause().word())
         .register(registry)
         .increment();
     cpu(model, "user", usage.user());

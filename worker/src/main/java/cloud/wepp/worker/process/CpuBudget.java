@@ -1,6 +1,7 @@
 package cloud.wepp.worker.process;
 
 import java.util.concurrent.Semaphore;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The processors that all jobs of this process share: a model runs only while it holds one, so that
@@ -9,9 +10,15 @@ import java.util.concurrent.Semaphore;
 public final class CpuBudget {
   private final int processors;
   private final Semaphore free;
+  private final @Nullable CpuBudget of;
 
   public CpuBudget(int processors) {
+    this(processors, null);
+  }
+
+  private CpuBudget(int processors, @Nullable CpuBudget of) {
     this.processors = processors;
+    this.of = of;
     free = new Semaphore(processors, true);
   }
 
@@ -23,7 +30,25 @@ public final class CpuBudget {
   /** Waits for a free processor; closing gives it back. */
   public Share acquire() throws InterruptedException {
     free.acquire();
-    return free::release;
+    if (of == null) {
+      return free::release;
+    }
+    Share share;
+    try {
+      share = of.acquire();
+    } catch (InterruptedException e) {
+      free.release();
+      throw e;
+    }
+    return () -> {
+      share.close();
+      free.release();
+    };
+  }
+
+  /** The same processors for one job, which holds so many of them at most. */
+  public CpuBudget atMost(int most) {
+    return new CpuBudget(Math.min(most, processors), this);
   }
 
   /** One processor, held until it is closed. */

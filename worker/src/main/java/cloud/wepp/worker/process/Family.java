@@ -60,9 +60,14 @@ record Family(
     return to.size() > before;
   }
 
-  /** Sends TERM, after the grace KILL, and returns when no member is left. */
-  void end(Duration grace, Consumer<ProcFs.Identity> unkillable) {
+  /**
+   * Sends TERM, after the grace KILL, and returns when no member is left.
+   *
+   * @param unkillable told once of each member that KILL has not ended
+   */
+  void end(Duration grace, Consumer<ProcFs.Stat> unkillable) {
     long killAt = System.nanoTime() + grace.toNanos();
+    Set<ProcFs.Identity> survivors = new HashSet<>();
     Set<ProcFs.Identity> told = new HashSet<>();
     for (List<ProcFs.Stat> left = alive(); !left.isEmpty(); left = alive()) {
       long wait = killAt - System.nanoTime();
@@ -73,8 +78,8 @@ record Family(
         } else if (told.add(member.id())) {
           signal(member.id(), Libc.SIGTERM);
         }
-        if (-wait > UNKILLABLE.toNanos()) {
-          unkillable.accept(member.id());
+        if (-wait > UNKILLABLE.toNanos() && survivors.add(member.id())) {
+          unkillable.accept(member);
         }
       }
       long look = LOOK_AGAIN.toNanos();

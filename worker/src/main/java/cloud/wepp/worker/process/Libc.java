@@ -26,6 +26,8 @@ final class Libc {
   static final int SIGTERM = 15;
   static final int SIGCONT = 18;
   static final int SIGSTOP = 19;
+  static final int SIGXCPU = 24;
+  static final int SIGXFSZ = 25;
   static final AddressLayout STRINGS =
       ADDRESS.withTargetLayout(MemoryLayout.sequenceLayout(1 << 24, ADDRESS));
 
@@ -38,6 +40,10 @@ final class Libc {
   private static final short POLLIN = 1;
   private static final int RUSAGE_BYTES = 144;
   private static final int PAGE = 4096;
+  private static final int RLIMIT_CPU = 0;
+  private static final int RLIMIT_FSIZE = 1;
+  private static final int RLIMIT_NOFILE = 7;
+  private static final long CPU_GRACE_S = 5;
 
   private static final Linker LINKER = Linker.nativeLinker();
   private static final MethodHandle OPEN =
@@ -70,6 +76,9 @@ final class Libc {
     static final MethodHandle PIPE2 =
         bind("pipe2", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT));
     static final MethodHandle STRERROR = bind("strerror", FunctionDescriptor.of(ADDRESS, JAVA_INT));
+    static final MethodHandle PRLIMIT =
+        bind("prlimit", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS));
+    static final MethodHandle PAGE_SIZE = bind("getpagesize", FunctionDescriptor.of(JAVA_INT));
     static final MethodHandle PRCTL =
         bind(
             "prctl",
@@ -77,8 +86,8 @@ final class Libc {
             Linker.Option.firstVariadicArg(1));
   }
 
-  /** The status that wait4 gave, and the processor time used. */
-  record Waited(int exit, Duration user, Duration system) {}
+  /** The status that wait4 gave, the processor time used, and the context switches. */
+  record Waited(int exit, Duration user, Duration system, long waits, long preemptions) {}
 
   static MethodHandle bind(String name, FunctionDescriptor shape, Linker.Option... options) {
     return LINKER.downcallHandle(LINKER.defaultLookup().findOrThrow(name), shape, options);
@@ -225,7 +234,11 @@ final class Libc {
       int word = status.get(JAVA_INT, 0);
       int signal = word & 0x7f;
       return new Waited(
-          signal == 0 ? (word >> 8) & 0xff : -signal, time(usage, 0), time(usage, 16));
+          signal == 0 ? (word >> 8) & 0xff : -signal,
+          time(usage, 0),
+          time(usage, 16),
+          usage.get(JAVA_LONG, 128),
+          usage.get(JAVA_LONG, 136));
     } catch (RuntimeException e) {
       throw e;
     } catch (Throwable thrown) {
@@ -236,6 +249,43 @@ final class Libc {
   private static Duration time(MemorySegment usage, long at) {
     return Duration.ofSeconds(usage.get(JAVA_LONG, at))
         .plusNanos(usage.get(JAVA_LONG, at + 8) * 1000);
+  }
+
+  /** Sets what the kernel itself enforces. A process that has ended already is none to limit. */
+  static void limit(int pid, Limits limits) {
+    limit(pid, RLIMIT_CPU, limits.cpuSeconds(), CPU_GRACE_S);
+    limit(pid, RLIMIT_FSIZE, limits.fileBytes(), 0);
+    limit(pid, RLIMIT_NOFILE, limits.openFiles(), 0);
+  }
+
+  /** Never above the hard limit that is there already, which only root may raise. */
+  private static void limit(int pid, int resource, long soft, long untilHard) {
+    if (soft == 0) {
+      return;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment pair = arena.allocate(JAVA_LONG, 2);
+      int ignored = (int) Worker.PRLIMIT.invokeExact(pid, resource, MemorySegment.NULL, pair);
+      long hard = pair.getAtIndex(JAVA_LONG, 1);
+      pair.setAtIndex(JAVA_LONG, 0, least(soft, hard));
+      pair.setAtIndex(JAVA_LONG, 1, least(soft + untilHard, hard));
+      ignored = (int) Worker.PRLIMIT.invokeExact(pid, resource, pair, MemorySegment.NULL);
+    } catch (Throwable thrown) {
+      throw broken(thrown);
+    }
+  }
+
+  /** Infinity is the largest number, without sign. */
+  private static long least(long one, long other) {
+    return Long.compareUnsigned(one, other) < 0 ? one : other;
+  }
+
+  static int pageSize() {
+    try {
+      return (int) Worker.PAGE_SIZE.invokeExact();
+    } catch (Throwable thrown) {
+      throw broken(thrown);
+    }
   }
 
   static int eventfd() {

@@ -18,7 +18,8 @@ final class ProcFs {
   record Identity(int pid, long start) {}
 
   /** The fields of {@code /proc/<pid>/stat} that matter here. */
-  record Stat(Identity id, char state, int parent, int group, int session, int threads) {
+  record Stat(
+      Identity id, char state, int parent, int group, int session, int threads, long rssPages) {
 
     /** A process whose first thread has ended is a zombie only when no other thread is left. */
     boolean alive() {
@@ -39,14 +40,15 @@ final class ProcFs {
     if (name < 0) {
       return null;
     }
-    String[] field = line.substring(name + 2).split(" ", 21);
+    String[] field = line.substring(name + 2).split(" ", 23);
     return new Stat(
         new Identity(pid, Long.parseLong(field[19])),
         field[0].charAt(0),
         Integer.parseInt(field[1]),
         Integer.parseInt(field[2]),
         Integer.parseInt(field[3]),
-        Integer.parseInt(field[17]));
+        Integer.parseInt(field[17]),
+        Long.parseLong(field[21]));
   }
 
   /** Every process that can be seen. */
@@ -74,6 +76,12 @@ final class ProcFs {
   /** The most memory the process has held, in bytes. */
   static long peakRss(int pid) {
     return number(text(pid, "status"), "VmHWM:") * 1024;
+  }
+
+  /** Where in the kernel a process waits; empty when it does not, or nobody may know. */
+  static String waitsIn(int pid) {
+    String place = text(pid, "wchan");
+    return place.equals("0") ? "" : place;
   }
 
   /** Can be read until the process has been waited for. */

@@ -1,5 +1,6 @@
 package cloud.wepp.worker.process;
 
+import cloud.wepp.worker.process.ProcessEnd.Cause;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -13,6 +14,9 @@ import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,6 +37,7 @@ public final class ProcessRunner implements AutoCloseable {
   private static final String NO_CLAIM = "-";
   private static final Duration SOON = Duration.ofMillis(20);
   private static final Duration FOREVER = Duration.ofDays(36_500);
+  private static final Duration SAMPLE = Duration.ofMillis(250);
 
   private final String boot = UUID.randomUUID().toString();
   private final Spawner spawner = new Spawner();
@@ -41,15 +46,48 @@ public final class ProcessRunner implements AutoCloseable {
   private final ConcurrentMap<Integer, String> sessions = new ConcurrentHashMap<>();
   private final ConcurrentMap<String, Long> leases = new ConcurrentHashMap<>();
   private final Set<String> lost = ConcurrentHashMap.newKeySet();
+  private final Snapshot snapshot = new Snapshot();
+  private final AtomicLong containerKills = new AtomicLong(Container.kills());
+  private final Survivors survivors;
   private int guardPid; // guarded by this
   private int guardPipe = -1; // guarded by this
 
-  private ProcessRunner() {}
+  private ProcessRunner(Survivors survivors) {
+    this.survivors = survivors;
+  }
+
+  /** Told on the thread that waits for a process which does not end after KILL. */
+  public interface Survivors {
+    /**
+     * The process is still there, and blocks its job's slot.
+     *
+     * @param claim of its job
+     * @param state what the kernel says of it, for people
+     */
+    void found(String claim, int pid, String state);
+
+    /** All that was found of the claim has ended after all. */
+    void gone(String claim);
+  }
+
+  private static final Survivors NOBODY =
+      new Survivors() {
+        @Override
+        public void found(String claim, int pid, String state) {}
+
+        @Override
+        public void gone(String claim) {}
+      };
 
   /** Starts the reaper and the guard. */
   public static ProcessRunner start() {
+    return start(NOBODY);
+  }
+
+  /** Starts the reaper and the guard. */
+  public static ProcessRunner start(Survivors survivors) {
     Libc.adoptOrphans();
-    ProcessRunner runner = new ProcessRunner();
+    ProcessRunner runner = new ProcessRunner(survivors);
     runner.reaperThread.start();
     runner.startGuard();
     return runner;
@@ -59,9 +97,9 @@ public final class ProcessRunner implements AutoCloseable {
    * Runs a process to its end.
    *
    * @throws SpawnFailed if it cannot be started
-   * @throws InterruptedException after the process and all that came from it have ended
+   * @throws ProcessStopped by an interrupt, after the process and all that came from it have ended
    */
-  public ProcessEnd run(ProcessSpec spec) throws SpawnFailed, InterruptedException {
+  public ProcessEnd run(ProcessSpec spec) throws SpawnFailed, ProcessStopped {
     return run(spec, FOREVER, () -> {});
   }
 
@@ -71,48 +109,126 @@ public final class ProcessRunner implements AutoCloseable {
    * @param look must not throw
    */
   public ProcessEnd run(ProcessSpec spec, Duration every, Runnable look)
-      throws SpawnFailed, InterruptedException {
+      throws SpawnFailed, ProcessStopped {
     String claim = spec.environment().getOrDefault(CLAIM_VARIABLE, NO_CLAIM);
     Map<String, String> environment = new HashMap<>(spec.environment());
     environment.put(BOOT_VARIABLE, boot);
     String token = UUID.randomUUID().toString();
     environment.put("RQ_WORKER_PROCESS", token);
     int pid = spawner.spawn(spec, environment);
+    Libc.limit(pid, spec.limits());
     CompletableFuture<Reaper.Ended> end = reaper.watch(pid);
     Family family = new Family(Set.of(pid), "RQ_WORKER_PROCESS=" + token);
-    boolean timedOut = false;
+    Watch watch = new Watch(pid, spec, every, look);
     try {
-      Reaper.Ended ended;
+      Cause forced = null;
       try {
         if (!endsSoon(end)) {
           enroll(pid, claim);
+          forced = watch.await(end);
         }
-        ended = await(end, spec.timeout() == null ? FOREVER : spec.timeout(), every, look);
-      } catch (TimeoutException e) {
-        timedOut = true;
-        end(family, spec.grace());
-        ended = end.join();
       } catch (InterruptedException e) {
-        end(family, spec.grace());
-        end.join();
-        throw e;
+        forced = Cause.STOPPED;
       }
-      endLeftovers(pid, family, spec.grace());
-      return new ProcessEnd(
-          pid,
-          ended.waited().exit(),
-          timedOut,
-          ended.wall(),
-          ended.waited().user(),
-          ended.waited().system(),
-          ended.peakRss(),
-          ended.io().read(),
-          ended.io().written());
+      Duration grace = forced == Cause.MEMORY ? Duration.ZERO : spec.grace();
+      if (forced != null) {
+        end(family, claim, grace);
+      }
+      Reaper.Ended ended = end.join();
+      endLeftovers(pid, family, claim, grace);
+      ProcessEnd told = end(pid, spec.limits(), forced, watch.peak, ended);
+      if (forced == Cause.STOPPED) {
+        throw new ProcessStopped(told);
+      }
+      return told;
     } finally {
       if (sessions.remove(pid) != null) {
         tellGuard("ended " + pid + " " + claim + "\n");
       }
     }
+  }
+
+  private ProcessEnd end(
+      int pid, Limits limits, @Nullable Cause forced, long peak, Reaper.Ended ended) {
+    Libc.Waited waited = ended.waited();
+    return new ProcessEnd(
+        pid,
+        waited.exit(),
+        forced == null ? cause(waited.exit(), limits) : forced,
+        ended.wall(),
+        new ProcessEnd.Usage(
+            waited.user(),
+            waited.system(),
+            Math.max(peak, ended.peakRss()),
+            ended.io().read(),
+            ended.io().written(),
+            waited.waits(),
+            waited.preemptions()),
+        limits);
+  }
+
+  /** A shell tells of its child's signal by a code above 128. */
+  private Cause cause(int exit, Limits limits) {
+    int signal = exit > 128 ? exit - 128 : -exit;
+    if (signal == Libc.SIGXCPU && limits.cpuSeconds() > 0) {
+      return Cause.CPU_TIME;
+    }
+    if (signal == Libc.SIGXFSZ && limits.fileBytes() > 0) {
+      return Cause.FILE_SIZE;
+    }
+    if (exit == -Libc.SIGKILL && killedByContainer()) {
+      return Cause.CONTAINER_MEMORY;
+    }
+    return exit < 0 ? Cause.SIGNAL : Cause.EXITED;
+  }
+
+  /** Whether the kernel has killed for want of memory since it was last asked. */
+  private boolean killedByContainer() {
+    long now = Container.kills();
+    return containerKills.getAndSet(now) < now;
+  }
+
+  /** What is looked at while one process runs; on the thread that waits for it. */
+  private final class Watch {
+    private final int pid;
+    private final long deadline;
+    private final long memory; // the limit; 0 for none
+    private final Duration every;
+    private final Runnable look;
+    private long peak; // of all that came from the process, while memory is limited
+
+    Watch(int pid, ProcessSpec spec, Duration every, Runnable look) {
+      this.pid = pid;
+      this.look = look;
+      memory = spec.limits().memoryBytes();
+      this.every = memory > 0 && every.compareTo(SAMPLE) > 0 ? SAMPLE : every;
+      deadline = System.nanoTime() + (spec.timeout() == null ? FOREVER : spec.timeout()).toNanos();
+    }
+
+    /** Returns when it has ended, with null, or has to be ended, with the reason. */
+    @Nullable Cause await(CompletableFuture<Reaper.Ended> end) throws InterruptedException {
+      while (true) {
+        if (memory > 0) {
+          peak = Math.max(peak, snapshot.rss(pid));
+          if (peak > memory) {
+            return Cause.MEMORY;
+          }
+        }
+        long left = deadline - System.nanoTime();
+        if (ends(end, Math.min(left, every.toNanos()))) {
+          return null;
+        }
+        if (left <= every.toNanos()) {
+          return Cause.TIMED_OUT;
+        }
+        look.run();
+      }
+    }
+  }
+
+  /** The memory of a session and of what came from it, in bytes; up to a moment old. */
+  public long sessionRss(int session) {
+    return snapshot.rss(session);
   }
 
   /** A process that outlives its jobs works for this claim now, in a session of its own. */
@@ -135,7 +251,7 @@ public final class ProcessRunner implements AutoCloseable {
     if (children != null && children.isEmpty()) {
       return; // orphans come to it, so there is nothing else to find
     }
-    end(Family.below(pid, CLAIM_VARIABLE + "=" + claim), grace);
+    end(Family.below(pid, CLAIM_VARIABLE + "=" + claim), claim, grace);
   }
 
   /**
@@ -143,7 +259,7 @@ public final class ProcessRunner implements AutoCloseable {
    * when none of it is left.
    */
   public void endSessions(Set<Integer> pids, String claim) {
-    end(new Family(pids, CLAIM_VARIABLE + "=" + claim), Duration.ZERO);
+    end(new Family(pids, CLAIM_VARIABLE + "=" + claim), claim, Duration.ZERO);
     pids.forEach(ProcFs::reapOrphan);
   }
 
@@ -200,50 +316,49 @@ public final class ProcessRunner implements AutoCloseable {
    * by the variable of this boot.
    */
   private static boolean endsSoon(CompletableFuture<Reaper.Ended> end) throws InterruptedException {
+    return ends(end, SOON.toNanos());
+  }
+
+  private static boolean ends(CompletableFuture<Reaper.Ended> end, long nanos)
+      throws InterruptedException {
     try {
-      await(end, SOON, SOON, () -> {});
+      end.get(nanos, TimeUnit.NANOSECONDS);
       return true;
     } catch (TimeoutException e) {
       return false;
-    }
-  }
-
-  private static Reaper.Ended await(
-      CompletableFuture<Reaper.Ended> end, Duration timeout, Duration every, Runnable look)
-      throws InterruptedException, TimeoutException {
-    long deadline = System.nanoTime() + timeout.toNanos();
-    while (true) {
-      long left = deadline - System.nanoTime();
-      try {
-        return end.get(Math.min(left, every.toNanos()), TimeUnit.NANOSECONDS);
-      } catch (TimeoutException e) {
-        if (left <= every.toNanos()) {
-          throw e;
-        }
-        look.run();
-      } catch (ExecutionException e) {
-        throw new IllegalStateException("the reaper failed", e);
-      }
+    } catch (ExecutionException e) {
+      throw new IllegalStateException("the reaper failed", e);
     }
   }
 
   /** A look at the whole of /proc is dear, so it is taken only when something may be left. */
-  private static void endLeftovers(int pid, Family family, Duration grace) {
+  private void endLeftovers(int pid, Family family, String claim, Duration grace) {
     List<Integer> adopted = ProcFs.adopted();
     if (Libc.groupExists(pid) || adopted == null || !adopted.isEmpty()) {
-      end(family, grace);
+      end(family, claim, grace);
     }
   }
 
-  private static void end(Family family, Duration grace) {
+  private void end(Family family, String claim, Duration grace) {
+    AtomicBoolean told = new AtomicBoolean();
     family.end(
         grace,
-        survivor ->
-            LOG.error(
-                "Process {} does not end after SIGKILL; its slot is blocked until it does."
-                    + " Look for a hung file system.",
-                survivor.pid()));
+        survivor -> {
+          told.set(true);
+          int pid = survivor.id().pid();
+          String place = ProcFs.waitsIn(pid);
+          String state = survivor.state() + (place.isEmpty() ? "" : " in " + place);
+          LOG.error(
+              "Process {} does not end after SIGKILL (state {}); its slot is blocked until it does."
+                  + " Look for a hung file system.",
+              pid,
+              state);
+          survivors.found(claim, pid, state);
+        });
     family.reapAdopted();
+    if (told.get()) {
+      survivors.gone(claim);
+    }
   }
 
   private synchronized void tellGuard(String lines) {

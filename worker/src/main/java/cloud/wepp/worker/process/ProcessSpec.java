@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param environment variables on top of this process's own
  * @param timeout when the process is ended by force; null for never
  * @param grace how long after TERM the whole session is sent KILL
+ * @param limits for the process and what comes from it
  */
 public record ProcessSpec(
     List<String> command,
@@ -24,4 +25,18 @@ public record ProcessSpec(
     Path output,
     Map<String, String> environment,
     @Nullable Duration timeout,
-    Duration grace) {}
+    Duration grace,
+    Limits limits) {
+
+  /** Without limits. */
+  public ProcessSpec(
+      List<String> command,
+      Path directory,
+      @Nullable Path stdin,
+      Path output,
+      Map<String, String> environment,
+      @Nullable Duration timeout,
+      Duration grace) {
+    this(command, directory, stdin, output, environment, timeout, grace, Limits.NONE);
+  }
+}

@@ -4,6 +4,8 @@ import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.process.ProcessEnd;
+import cloud.wepp.worker.process.ProcessEnd.Cause;
 import cloud.wepp.worker.process.ProcessRunner;
 import java.time.Duration;
 import java.util.HashMap;
@@ -72,7 +74,7 @@ final class PythonJob {
       order.put("claim", claim);
       order.put("output", output.file().toString());
       order.put("stopped", stopped == StopReason.STOPPED);
-      order.put("cause", cause());
+      order.put("cause", why());
       supervisor.begin(order);
       JsonNode report = await(supervisor, what.equals("mourn") ? BURIAL : Duration.ofDays(36_500));
       if (report.isMissingNode()) {
@@ -141,10 +143,10 @@ final class PythonJob {
         stopped == StopReason.STOPPED
             ? Map.of("command", "stop-job", "job_id", context.jobId())
             : Map.of("command", "kill-horse"),
-        cause());
+        why());
   }
 
-  private String cause() {
+  private String why() {
     return switch (stopped) {
       case null -> "";
       case TIMEOUT ->
@@ -165,17 +167,31 @@ final class PythonJob {
   }
 
   private void account(JsonNode report) {
-    long peak = Math.max(peakRss, report.path("peak").asLong(0));
-    context.account(
-        new JobContext.Usage(
-            "python",
-            report.path("exit").asInt(0),
-            Duration.ofNanos(System.nanoTime() - started),
+    int exit = report.path("exit").asInt(0);
+    ProcessEnd.Usage used =
+        new ProcessEnd.Usage(
             seconds(report, "user"),
             seconds(report, "system"),
-            peak,
+            Math.max(peakRss, report.path("peak").asLong(0)),
             report.path("read").asLong(0),
-            report.path("written").asLong(0)));
+            report.path("written").asLong(0),
+            report.path("waits").asLong(0),
+            report.path("preemptions").asLong(0));
+    boolean container = report.path("container").asBoolean(false);
+    account(exit, container ? Cause.CONTAINER_MEMORY : cause(exit), used);
+  }
+
+  private Cause cause(int exit) {
+    return switch (stopped) {
+      case null -> exit < 0 ? Cause.SIGNAL : Cause.EXITED;
+      case TIMEOUT -> Cause.TIMED_OUT;
+      default -> Cause.STOPPED;
+    };
+  }
+
+  private void account(int exit, Cause cause, ProcessEnd.Usage used) {
+    Duration wall = Duration.ofNanos(System.nanoTime() - started);
+    context.account("python", new ProcessEnd(horse, exit, cause, wall, used, context.limits()));
   }
 
   private static Duration seconds(JsonNode report, String field) {
@@ -192,21 +208,12 @@ final class PythonJob {
 
   /** What is written of a job that neither it nor its supervisors could end. */
   JobOutcome dead() {
-    context.account(
-        new JobContext.Usage(
-            "python",
-            -9,
-            Duration.ofNanos(System.nanoTime() - started),
-            Duration.ZERO,
-            Duration.ZERO,
-            peakRss,
-            0,
-            0));
+    account(-9, cause(-9), ProcessEnd.Usage.memoryOnly(peakRss));
     return new JobOutcome.Recorded("", "", death());
   }
 
   private String death() {
-    String cause = cause();
+    String cause = why();
     return "Work-horse terminated unexpectedly; waitpid returned 9 (signal 9); "
         + (cause.isEmpty() ? "it died together with its supervisor, not by this worker." : cause);
   }

@@ -94,6 +94,16 @@ record Arguments(Map<String, PyValue> values) {
     return Integer.parseInt(text);
   }
 
+  /** The name of a file, which leads nowhere else. */
+  String name(String parameter) throws JobFailed {
+    String name = text(parameter);
+    if (!name.matches("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")) {
+      throw new JobFailed(
+          "ValueError", "%s is no name of a file: %s".formatted(parameter, shown(parameter)));
+    }
+    return name;
+  }
+
   /** The value as an f-string of Python shows it: text bare, the rest as {@code repr}. */
   String shown(String parameter) {
     return value(parameter) instanceof PyValue.Str(String text)

@@ -1,14 +1,10 @@
 package cloud.wepp.worker.wepp;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.time.Instant;
-import java.util.HexFormat;
+import java.nio.file.attribute.FileTime;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
@@ -27,7 +23,7 @@ final class Executables {
   }
 
   /** A file as it was when its checksum was made. */
-  private record Identity(long bytes, Instant modified, String sha256) {}
+  private record Identity(long bytes, FileTime modified, String sha256) {}
 
   /**
    * The executable of a job.
@@ -62,36 +58,34 @@ final class Executables {
   /** WEPPcloud's line of an {@code .err} file that tells which build ran. */
   String identity(Path executable) {
     try {
-      BasicFileAttributes now = Files.readAttributes(executable, BasicFileAttributes.class);
-      Instant modified = now.lastModifiedTime().toInstant();
-      Identity identity = known.get(executable);
-      if (identity == null || identity.bytes != now.size() || !identity.modified.equals(modified)) {
-        identity = new Identity(now.size(), modified, sha256(executable));
-        known.put(executable, identity);
-      }
+      Identity identity = known(executable);
       return ("binary_identity binary_path=\"%s\" binary_sha256=%s binary_size_bytes=%d"
               + " binary_mtime_ns=%d binary_identity_status=ok binary_identity_error=\"\"")
           .formatted(
               executable,
               identity.sha256,
               identity.bytes,
-              now.lastModifiedTime().to(TimeUnit.NANOSECONDS));
+              identity.modified.to(TimeUnit.NANOSECONDS));
     } catch (IOException e) {
       return "binary_identity binary_path=\"%s\" binary_identity_status=error binary_identity_error=\"%s\""
           .formatted(executable, e);
     }
   }
 
-  private static String sha256(Path file) throws IOException {
-    try (InputStream in = Files.newInputStream(file)) {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      byte[] buffer = new byte[65536];
-      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-        digest.update(buffer, 0, n);
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java has SHA-256", e);
+  /** In hex. */
+  String sha256(Path executable) throws IOException {
+    return known(executable).sha256;
+  }
+
+  private Identity known(Path executable) throws IOException {
+    BasicFileAttributes now = Files.readAttributes(executable, BasicFileAttributes.class);
+    Identity identity = known.get(executable);
+    if (identity == null
+        || identity.bytes != now.size()
+        || !identity.modified.equals(now.lastModifiedTime())) {
+      identity = new Identity(now.size(), now.lastModifiedTime(), FileScan.of(executable).sha256());
+      known.put(executable, identity);
     }
+    return identity;
   }
 }

@@ -8,19 +8,31 @@ final class JobFailed extends Exception {
 
   private final String pythonType;
   private final transient List<String> evidence;
+  private final String cause;
 
   /**
    * @param pythonType the exception that WEPPcloud's Python code raises here
    * @param evidence what was found, a line each
+   * @param cause one word for the history
    */
-  JobFailed(String pythonType, String message, List<String> evidence) {
+  JobFailed(String pythonType, String message, List<String> evidence, String cause) {
     super(message);
+    this.cause = cause;
     this.pythonType = pythonType;
     this.evidence = evidence;
   }
 
+  JobFailed(String pythonType, String message, List<String> evidence) {
+    this(pythonType, message, evidence, "failed");
+  }
+
   JobFailed(String pythonType, String message) {
     this(pythonType, message, List.of());
+  }
+
+  /** Why, in one word for the history. */
+  String cause() {
+    return cause;
   }
 
   /** The text for rq's {@code exc_string}; its last line is what Python's would be. */

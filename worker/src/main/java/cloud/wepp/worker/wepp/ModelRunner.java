@@ -1,165 +1,111 @@
 package cloud.wepp.worker.wepp;
 
-import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.process.CpuBudget;
-import cloud.wepp.worker.process.LineTail;
 import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
-import cloud.wepp.worker.process.ProcessSpec;
-import cloud.wepp.worker.process.SpawnFailed;
 import java.io.IOException;
-import java.io.Writer;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.ThreadLocalRandom;
-import java.util.function.Consumer;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Runs WEPP on one {@code .run} file as WEPPcloud's {@code wepp_runner} does: no arguments, answers
- * on standard input, a log beside the inputs, retries after a timeout only. WEPP's exit code means
- * little; a run is good when its last line says so and every output is there.
+ * on standard input, a log beside the inputs, retries after a timeout and after a fault of the
+ * storage only. WEPP's exit code means little; a run is good when its last line says so and every
+ * output is there to its end.
  */
 final class ModelRunner {
   private static final Logger LOG = LoggerFactory.getLogger(ModelRunner.class);
-  private static final Duration POLL_INPUTS = Duration.ofMillis(250);
-  private static final Duration LOOK_AT_OUTPUT = Duration.ofMillis(250);
-  private static final int LAST_LINES = 20;
+  private static final long ALMOST_NOTHING = 1 << 20; // bytes
+  private static final String YEAR = "SIMULATION YEAR =";
 
-  private final ProcessRunner processes;
+  private final Programs programs;
   private final Executables executables;
-  private final CpuBudget cpu;
-  private final Duration grace;
-  private final Duration inputWait;
+  private final WeppFunctions.Models settings;
+  private final RunCheck check;
+  private final Staging staging;
+  private final Path scratch;
 
-  /**
-   * @param grace between TERM and KILL
-   * @param inputWait how long inputs may be late, as they are on NFS
-   */
-  ModelRunner(
-      ProcessRunner processes,
-      Executables executables,
-      CpuBudget cpu,
-      Duration grace,
-      Duration inputWait) {
-    this.processes = processes;
+  /** Whether models write into their run folders. */
+  private enum Staging {
+    /** No, where those are on NFS. */
+    AUTO,
+    /** No: locally, and the outputs are published when they are good. */
+    LOCAL,
+    /** Yes. */
+    OFF
+  }
+
+  ModelRunner(ProcessRunner processes, Executables executables, WeppFunctions.Models settings) {
     this.executables = executables;
-    this.cpu = cpu;
-    this.grace = grace;
-    this.inputWait = inputWait;
-  }
-
-  /** What WEPP simulates, and the last line that it prints after a good run. */
-  enum Kind {
-    HILLSLOPE("run_hillslope", "WEPP COMPLETED HILLSLOPE SIMULATION SUCCESSFULLY"),
-    WATERSHED("run_watershed", "WEPP COMPLETED WATERSHED SIMULATION SUCCESSFULLY");
-
-    private final String runner;
-    private final String lastLine;
-
-    Kind(String runner, String lastLine) {
-      this.runner = runner;
-      this.lastLine = lastLine;
+    this.settings = settings;
+    check =
+        new RunCheck(
+            RunCheck.Strictness.valueOf(settings.verify().toUpperCase(Locale.ROOT)),
+            settings.longestName());
+    staging = Staging.valueOf(settings.staging().toUpperCase(Locale.ROOT));
+    try {
+      scratch = Scratch.in(settings.scratch());
+    } catch (IOException e) {
+      throw new IllegalStateException(
+          "The folder %s for temporary files cannot be used: %s".formatted(settings.scratch(), e),
+          e);
     }
+    programs = new Programs(processes, settings.grace(), settings.inputWait(), scratch);
   }
 
   /**
-   * One model to run.
+   * How one attempt ended.
    *
-   * @param id the hillslope's number; 0 for the watershed
-   * @param timeout for one attempt; null for none but the job's own
-   * @param retries attempts after the first one timed out
-   * @param channel the status channel for lines and metrics; null for none
+   * @param saysSuccess whether its last line says so
+   * @param left what is wrong with its outputs, if it says success
+   * @param fault of the storage, of which the model or its outputs tell; null for none
    */
-  record Model(
-      Kind kind,
-      int id,
-      Path runs,
-      Path executable,
-      @Nullable Duration timeout,
-      int retries,
-      @Nullable String channel) {
-
-    private Path file(String suffix) {
-      return runs.resolve("p" + (kind == Kind.WATERSHED ? "w0" : id) + suffix);
-    }
-
-    Path answers() {
-      return file(".run");
-    }
-
-    Path log() {
-      return file(".err");
-    }
-
-    private String name() {
-      return kind == Kind.WATERSHED ? "wepp watershed" : "wepp hillslope " + id;
-    }
-
-    /** How WEPPcloud's log names the run. */
-    private String shown() {
-      return "%sruns_dir=%s run_file=%s err_file=%s cmd=\"%s\""
-          .formatted(
-              kind == Kind.WATERSHED ? "" : "wepp_id=" + id + " ",
-              runs,
-              answers(),
-              log(),
-              executable);
-    }
-  }
-
-  /** How one attempt ended, with the last lines that it printed. */
-  private record Attempt(ProcessEnd end, List<String> lastLines) {
-    String lastLine() {
-      return lastLines.isEmpty() ? "" : lastLines.getLast();
+  private record Attempt(
+      Programs.Attempt ran, boolean saysSuccess, RunCheck.Findings left, @Nullable String fault) {
+    boolean isGood() {
+      return saysSuccess && left.failures().isEmpty();
     }
   }
 
   /** Runs a model to its good end. */
-  void run(Model model, JobContext context) throws JobFailed, InterruptedException {
+  void run(Model model, CpuBudget cpu, JobContext context) throws JobFailed, InterruptedException {
     Answers answers = answers(model, context);
-    int attempts = model.retries() + 1;
-    List<String> timeouts = new ArrayList<>();
-    try (ErrLog log = new ErrLog(model.log(), "[" + model.kind().runner + "] ")) {
+    try (ModelLog log = new ModelLog(model.log(), "[" + model.kind().runner + "] ")) {
       log.note(model.shown() + limits(model));
       log.note(executables.identity(model.executable()));
-      for (int n = 1; n <= attempts; n++) {
-        if (model.kind() == Kind.HILLSLOPE) {
-          log.note("attempt %d/%d start".formatted(n, attempts));
-        }
-        removeOldOutputs(model, answers);
-        Attempt attempt = attempt(model, log, context);
-        boolean saysSuccess = attempt.lastLine().equals(model.kind().lastLine);
-        if (saysSuccess || !attempt.end().timedOut()) {
-          verify(model, attempt, answers, saysSuccess);
-          tellFlake(model, timeouts, "success", log, context);
-          return;
-        }
-        timeouts.add(
-            "a%d:%ss last=\"%s\"".formatted(n, seconds(attempt.end().wall()), attempt.lastLine()));
-        log.note("timeout attempt=%d/%d last=\"%s\"".formatted(n, attempts, attempt.lastLine()));
-        if (n < attempts) {
-          backOff(n, log, context);
-        }
-      }
-      tellFlake(model, timeouts, "timeout", log, context);
+      doubt(model, before(model, answers, context), log, context);
+      new Attempts(model, answers, cpu, log, context).run();
     }
-    throw new JobFailed(
-        "TimeoutError",
-        "Hillslope simulation timed out for wepp_id=%d; runs_dir=%s; timeout_summary=[%s]"
-            .formatted(model.id(), model.runs(), String.join("; ", timeouts)));
+  }
+
+  /** Whether this job has run the model already, before it was taken from a worker that died. */
+  boolean isDone(Model model, JobContext context) throws JobFailed, InterruptedException {
+    if (!settings.provenance()) {
+      return false;
+    }
+    return StorageFault.retrying(
+        "Reading what " + model.name() + " has left",
+        context,
+        () -> {
+          Provenance earlier = Provenance.of(model).orElse(null);
+          return earlier != null
+              && Files.exists(model.answers())
+              && earlier.isStill(
+                  model,
+                  Answers.read(model.answers()),
+                  context.jobId(),
+                  executables.sha256(model.executable()));
+        });
   }
 
   private static String limits(Model model) {
@@ -174,274 +120,265 @@ final class ModelRunner {
       throw new JobFailed(
           "FileNotFoundError", "the folder %s does not exist".formatted(model.runs()));
     }
-    awaitFiles(model, List.of(model.answers()), context);
-    try {
-      Answers answers = Answers.read(model.answers());
-      awaitFiles(model, answers.inputs().stream().map(model.runs()::resolve).toList(), context);
-      for (String output : answers.outputs()) {
-        Path folder = model.runs().resolve(output).normalize().getParent();
-        if (folder != null && !Files.isDirectory(folder)) {
-          throw new JobFailed(
-              "FileNotFoundError",
-              "%s writes %s, but the folder %s does not exist"
-                  .formatted(model.answers(), output, folder));
-        }
-      }
-      return answers;
-    } catch (IOException e) {
-      throw new JobFailed("OSError", "%s cannot be read: %s".formatted(model.answers(), e));
-    }
-  }
-
-  /** New files of another host are seen late on NFS. */
-  private void awaitFiles(Model model, List<Path> files, JobContext context)
-      throws JobFailed, InterruptedException {
-    long deadline = System.nanoTime() + inputWait.toNanos();
-    for (Path file : files) {
-      while (!Files.exists(file)) {
-        if (System.nanoTime() >= deadline) {
-          throw new JobFailed(
-              "FileNotFoundError",
-              "%s: input %s was not there after %s s"
-                  .formatted(model.name(), file.normalize(), inputWait.toSeconds()));
-        }
-        context.pause(POLL_INPUTS);
-      }
-    }
-  }
-
-  /** What an earlier run or attempt left must not pass for the result of this one. */
-  private static void removeOldOutputs(Model model, Answers answers) throws JobFailed {
-    Path own = model.runs().resolve("..").normalize();
+    programs.awaitFiles(model.name(), List.of(model.answers()), context);
+    Answers answers =
+        StorageFault.retrying(
+            "Reading " + model.answers(), context, () -> Answers.read(model.answers()));
+    programs.awaitFiles(
+        model.name(), answers.inputs().stream().map(model.runs()::resolve).toList(), context);
     for (String output : answers.outputs()) {
-      Path file = model.runs().resolve(output).normalize();
-      try {
+      Path folder = model.runs().resolve(output).normalize().getParent();
+      if (folder != null && !Files.isDirectory(folder)) {
+        throw new JobFailed(
+            "FileNotFoundError",
+            "%s writes %s, but the folder %s does not exist"
+                .formatted(model.answers(), output, folder));
+      }
+    }
+    return answers;
+  }
+
+  private List<String> before(Model model, Answers answers, JobContext context)
+      throws JobFailed, InterruptedException {
+    RunCheck.Findings found =
+        StorageFault.retrying(
+            "Looking at the inputs of " + model.name(),
+            context,
+            () -> check.before(model, answers));
+    if (!found.failures().isEmpty()) {
+      throw new JobFailed(
+          "ValueError", "%s was not run: %s".formatted(model.name(), listed(found.failures())));
+    }
+    return found.doubts();
+  }
+
+  private static void doubt(Model model, List<String> doubts, ModelLog log, JobContext context) {
+    for (String doubt : doubts) {
+      log.note("doubtful: " + doubt);
+      context.doubt(model.name() + ": " + doubt);
+    }
+  }
+
+  private static String listed(List<String> all) {
+    return String.join(", ", all);
+  }
+
+  private Stage stage(Model model, Answers answers) throws IOException {
+    boolean local =
+        switch (staging) {
+          case LOCAL -> true;
+          case OFF -> false;
+          case AUTO -> Files.getFileStore(model.runs()).type().startsWith("nfs");
+        };
+    return local ? Stage.local(model, answers, scratch) : Stage.direct(model, answers);
+  }
+
+  /** All attempts at one model. */
+  private final class Attempts {
+    private final Model model;
+    private final Answers answers;
+    private final CpuBudget cpu;
+    private final ModelLog log;
+    private final JobContext context;
+    private final List<String> timeouts = new ArrayList<>();
+
+    Attempts(Model model, Answers answers, CpuBudget cpu, ModelLog log, JobContext context) {
+      this.model = model;
+      this.answers = answers;
+      this.cpu = cpu;
+      this.log = log;
+      this.context = context;
+    }
+
+    void run() throws JobFailed, InterruptedException {
+      int faults = 0;
+      while (timeouts.size() <= model.retries()) {
+        if (model.timeout() != null) {
+          log.note("attempt %d/%d start".formatted(timeouts.size() + 1, model.retries() + 1));
+        }
+        Attempt attempt = attempt();
+        String fault = attempt.fault();
+        if (attempt.isGood()) {
+          doubt(model, attempt.left().doubts(), log, context);
+          tellFlake("success");
+          return;
+        } else if (attempt.ran().end().timedOut() && !attempt.saysSuccess()) {
+          timedOut(attempt);
+        } else if (fault == null) {
+          throw failure(attempt);
+        } else if (faults < settings.storageRetries()) {
+          faults++;
+          log.note("storage fault, trying again: " + fault);
+          context.pause(StorageFault.backoff(faults));
+        } else {
+          throw StorageFault.failure(
+              "%s said '%s', in %d attempts".formatted(model.name(), fault, faults + 1));
+        }
+      }
+      tellFlake("timeout");
+      throw new JobFailed(
+          "TimeoutError",
+          "Hillslope simulation timed out for wepp_id=%s; runs_dir=%s; timeout_summary=[%s]"
+              .formatted(model.id(), model.runs(), String.join("; ", timeouts)),
+          List.of(),
+          ProcessEnd.Cause.TIMED_OUT.word());
+    }
+
+    private Attempt attempt() throws JobFailed, InterruptedException {
+      StorageFault.retrying(
+          "Removing the old outputs of " + model.name(),
+          context,
+          () -> {
+            removeOldOutputs();
+            return true;
+          });
+      try (Stage stage = stage(model, answers)) {
+        Attempt attempt = attempt(stage);
+        if (attempt.isGood()) {
+          publish(stage, attempt);
+        }
+        return attempt;
+      } catch (IOException e) {
+        throw new JobFailed(
+            "OSError", "%s cannot be staged on this host: %s".formatted(model.name(), e));
+      }
+    }
+
+    /** What an earlier run or attempt left must not pass for the result of this one. */
+    private void removeOldOutputs() throws IOException {
+      if (settings.provenance()) {
+        Provenance.forget(model);
+      }
+      Path own = model.runs().resolve("..").normalize();
+      for (String output : answers.outputs()) {
+        Path file = model.runs().resolve(output).normalize();
         if (file.startsWith(own) && Files.isRegularFile(file)) {
           Files.delete(file);
         }
-      } catch (IOException e) {
-        throw new JobFailed(
-            "OSError", "the old output %s cannot be removed: %s".formatted(file, e));
       }
     }
-  }
 
-  private Attempt attempt(Model model, ErrLog log, JobContext context)
-      throws JobFailed, InterruptedException {
-    Deque<String> last = new ArrayDeque<>();
-    String channel = model.kind() == Kind.WATERSHED ? model.channel() : null;
-    try {
-      Path printed = Files.createTempFile("rq-worker-", ".out");
-      try {
-        ProcessEnd end =
-            watch(
-                model,
-                printed,
-                line -> {
-                  log.line(line);
-                  context.printed(model.id() == 0 ? line : "p" + model.id() + ": " + line);
-                  last.add(line);
-                  if (last.size() > LAST_LINES) {
-                    last.remove();
-                  }
-                  if (channel != null) {
-                    context.publish(channel, line);
-                  }
-                },
-                context);
-        return new Attempt(end, List.copyOf(last));
-      } finally {
-        Files.delete(printed);
-      }
-    } catch (SpawnFailed e) {
-      throw new JobFailed("OSError", String.valueOf(e.getMessage()));
-    } catch (ClosedByInterruptException e) {
-      Thread.interrupted(); // as every method that throws this
-      throw new InterruptedException("stopped while the last output of a model was read");
-    } catch (IOException e) {
-      throw new JobFailed(
-          "OSError", "%s: its output cannot be kept on this host: %s".formatted(model.name(), e));
-    }
-  }
-
-  /** Returns when every line has been told, also a last one without an end. */
-  private ProcessEnd watch(Model model, Path printed, Consumer<String> lines, JobContext context)
-      throws IOException, SpawnFailed, InterruptedException {
-    try (LineTail tail = new LineTail(printed, lines);
-        CpuBudget.Share _ = cpu.acquire()) {
-      Runnable look =
-          () -> {
-            FaultPoint.RUNNING.reached();
-            tail.look();
-          };
-      ProcessEnd end = processes.run(spec(model, printed, context), LOOK_AT_OUTPUT, look);
-      context.account(usage(model, end));
-      return end;
-    }
-  }
-
-  private ProcessSpec spec(Model model, Path printed, JobContext context) {
-    return new ProcessSpec(
-        List.of(model.executable().toString()),
-        model.runs(),
-        model.answers(),
-        printed,
-        environment(model, context),
-        model.timeout(),
-        grace);
-  }
-
-  private static Map<String, String> environment(Model model, JobContext context) {
-    Map<String, String> environment = new HashMap<>();
-    environment.put(ProcessRunner.CLAIM_VARIABLE, context.claimId());
-    if (model.kind() == Kind.WATERSHED) {
-      // gfortran keeps output back when it goes to a file; unbuffered, its lines are seen live
-      environment.put("GFORTRAN_UNBUFFERED_PRECONNECTED", "1");
-    }
-    return environment;
-  }
-
-  private static JobContext.Usage usage(Model model, ProcessEnd end) {
-    return new JobContext.Usage(
-        model.name(),
-        end.exit(),
-        end.wall(),
-        end.user(),
-        end.system(),
-        end.peakRssBytes(),
-        end.readBytes(),
-        end.writtenBytes());
-  }
-
-  private static void verify(Model model, Attempt attempt, Answers answers, boolean saysSuccess)
-      throws JobFailed {
-    List<String> bad = new ArrayList<>();
-    for (String output : answers.outputs()) {
-      Path file = model.runs().resolve(output).normalize();
-      try {
-        if (Files.size(file) == 0) {
-          bad.add(output + " is empty");
-        }
-      } catch (IOException e) {
-        bad.add(output + " is missing");
-      }
-    }
-    if (saysSuccess && bad.isEmpty()) {
-      return;
-    }
-    List<String> evidence = new ArrayList<>();
-    evidence.add("command: " + model.executable());
-    evidence.add("folder: " + model.runs());
-    evidence.add("standard input: " + model.answers());
-    evidence.add("exit: " + exit(attempt.end()));
-    if (saysSuccess) {
-      evidence.add("WEPP reported success, but " + String.join(", ", bad));
-    }
-    evidence.add("last lines of output:");
-    attempt.lastLines().forEach(line -> evidence.add("  " + line));
-    throw new JobFailed("Exception", message(model, attempt.end(), saysSuccess, bad), evidence);
-  }
-
-  private static String exit(ProcessEnd end) {
-    return end.exit() >= 0 ? "code " + end.exit() : "signal " + -end.exit();
-  }
-
-  /** WEPPcloud's own words; its pages make a link of the second kind. */
-  private static String message(
-      Model model, ProcessEnd end, boolean saysSuccess, List<String> badOutputs) {
-    return switch (model.kind()) {
-      case HILLSLOPE ->
-          ("Error running WEPP hillslope for wepp_id=%d; runs_dir=%s; run_file=%s; err_file=%s;"
-                  + " cmd=\"%s\"; returncode=%d%s")
-              .formatted(
-                  model.id(),
-                  model.runs(),
+    private Attempt attempt(Stage stage) throws IOException, JobFailed, InterruptedException {
+      AtomicInteger years = new AtomicInteger();
+      Programs.Attempt ran =
+          programs.run(
+              new Programs.Program(
+                  model.name(),
+                  List.of(model.executable().toString()),
+                  stage.runs(),
                   model.answers(),
-                  model.log(),
-                  model.executable(),
-                  end.exit(),
-                  saysSuccess ? "; " + String.join(", ", badOutputs) : "");
-      case WATERSHED -> {
-        String log = model.log().toString();
-        int pups = log.indexOf("/_pups/");
-        yield "Error running wepp for watershed \nSee <a href=\"browse/%s\">%s</a>"
-            .formatted(pups < 0 ? "wepp/runs/pw0.err" : log.substring(pups + 1), log);
+                  Map.of(),
+                  model.timeout()),
+              cpu,
+              line -> {
+                log.line(line);
+                if (line.startsWith(YEAR)) {
+                  years.incrementAndGet();
+                }
+                if (model.kind() == Model.Kind.WATERSHED && model.channel() != null) {
+                  context.publish(model.channel(), line);
+                }
+              },
+              context);
+      boolean saysSuccess = ran.lastLine().equals(model.success());
+      RunCheck.Findings left =
+          saysSuccess
+              ? StorageFault.retrying(
+                  "Reading the outputs of " + model.name(),
+                  context,
+                  () -> check.after(model, answers, ran.end().exit(), years.get(), stage))
+              : new RunCheck.Findings();
+      String fault = ran.lastLines().stream().filter(StorageFault::in).findFirst().orElse(null);
+      if (fault == null && !left.failures().isEmpty() && isFull(stage.runs())) {
+        fault = StorageFault.NO_SPACE; // of which gfortran's programs do not tell
       }
-    };
-  }
-
-  private static void backOff(int attempt, ErrLog log, JobContext context)
-      throws InterruptedException {
-    double wait = Math.min(5, 0.5 * Math.pow(2, attempt - 1));
-    Duration backoff =
-        Duration.ofMillis((long) (1000 * (wait + ThreadLocalRandom.current().nextDouble(0.5))));
-    log.note("retrying after timeout backoff=%ss".formatted(seconds(backoff)));
-    context.pause(backoff);
-  }
-
-  private static void tellFlake(
-      Model model, List<String> timeouts, String state, ErrLog log, JobContext context) {
-    if (timeouts.isEmpty()) {
-      return;
-    }
-    String found =
-        "wepp_id=%d timeout_attempts=%d success_on_retry=%s final_state=%s"
-            .formatted(
-                model.id(), timeouts.size(), state.equals("success") ? "True" : "False", state);
-    log.note("flake_detected " + found);
-    if (model.channel() != null) {
-      context.publish(model.channel(), "metric:run_hillslope " + found);
-    }
-  }
-
-  private static String seconds(Duration duration) {
-    return String.format(Locale.ROOT, "%.1f", duration.toMillis() / 1000.0);
-  }
-
-  /** The {@code .err} file. A log that cannot be written fails no simulation. */
-  private static final class ErrLog implements AutoCloseable {
-    private final Path file;
-    private final String prefix;
-    private @Nullable Writer writer;
-
-    ErrLog(Path file, String prefix) {
-      this.file = file;
-      this.prefix = prefix;
-      try {
-        writer = Files.newBufferedWriter(file);
-      } catch (IOException e) {
-        giveUp(e);
-      }
+      return new Attempt(ran, saysSuccess, left, fault);
     }
 
-    void note(String text) {
-      line(prefix + text);
+    private static boolean isFull(Path folder) throws IOException {
+      return Files.getFileStore(folder).getUsableSpace() < ALMOST_NOTHING;
     }
 
-    void line(String text) {
-      if (writer != null) {
+    private void publish(Stage stage, Attempt attempt) throws JobFailed, InterruptedException {
+      StorageFault.retrying(
+          "Publishing the outputs of " + model.name(),
+          context,
+          () -> {
+            stage.publish();
+            return true;
+          });
+      if (settings.provenance()) {
         try {
-          writer.write(text + "\n");
+          record(stage, attempt);
         } catch (IOException e) {
-          giveUp(e);
+          LOG.warn(
+              "{} went well, but its provenance is not recorded: {}", model.name(), e.toString());
         }
       }
     }
 
-    private void giveUp(IOException e) {
-      LOG.warn("The log {} cannot be written: {}. The model runs on.", file, e.toString());
-      writer = null;
+    private void record(Stage stage, Attempt attempt) throws IOException {
+      List<Provenance.Item> outputs = new ArrayList<>();
+      for (String output : answers.outputs()) {
+        outputs.add(Provenance.Item.of(output, stage.scan(output)));
+      }
+      new Provenance(
+              model.name(),
+              context.jobId(),
+              settings.version(),
+              context.clock().instant(),
+              attempt.ran().end().wall().toMillis() / 1000.0,
+              new Provenance.Item(
+                  model.executable().toString(),
+                  Files.size(model.executable()),
+                  executables.sha256(model.executable())),
+              Provenance.inputs(model, answers),
+              outputs,
+              attempt.left().doubts())
+          .write(model);
     }
 
-    @Override
-    public void close() {
-      if (writer != null) {
-        try {
-          writer.close();
-        } catch (IOException e) {
-          giveUp(e);
-        }
+    private void timedOut(Attempt attempt) throws InterruptedException {
+      int n = timeouts.size() + 1;
+      int attempts = model.retries() + 1;
+      String last = attempt.ran().lastLine();
+      timeouts.add(
+          "a%d:%ss last=\"%s\"".formatted(n, Programs.seconds(attempt.ran().end().wall()), last));
+      log.note("timeout attempt=%d/%d last=\"%s\"".formatted(n, attempts, last));
+      if (n < attempts) {
+        Duration backoff = Programs.backoff(n);
+        log.note("retrying after timeout backoff=%ss".formatted(Programs.seconds(backoff)));
+        context.pause(backoff);
       }
+    }
+
+    private void tellFlake(String state) {
+      if (timeouts.isEmpty()) {
+        return;
+      }
+      String found =
+          "wepp_id=%s timeout_attempts=%d success_on_retry=%s final_state=%s"
+              .formatted(
+                  model.id(), timeouts.size(), state.equals("success") ? "True" : "False", state);
+      log.note("flake_detected " + found);
+      if (model.channel() != null) {
+        context.publish(model.channel(), "metric:run_hillslope " + found);
+      }
+    }
+
+    private JobFailed failure(Attempt attempt) {
+      String message = model.failure(attempt.ran().end().exit());
+      List<String> found = new ArrayList<>();
+      if (!attempt.ran().program().folder().equals(model.runs())) {
+        found.add("staged for: " + model.runs());
+      }
+      if (attempt.saysSuccess()) {
+        String bad = listed(attempt.left().failures());
+        found.add("WEPP reported success, but " + bad);
+        message = model.kind().routing ? message : message + "; " + bad;
+      }
+      return new JobFailed(
+          "Exception", message, attempt.ran().evidence(found), attempt.ran().cause());
     }
   }
 }

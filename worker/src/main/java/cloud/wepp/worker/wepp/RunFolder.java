@@ -33,6 +33,17 @@ record RunFolder(Path folder) {
     return String.valueOf(folder.getFileName());
   }
 
+  /** Old runs may lie on a mount that is read-only by now. */
+  void checkWritable() throws JobFailed {
+    if (!Files.isWritable(folder)) {
+      throw new JobFailed(
+          "PermissionError",
+          ("the run folder %s cannot be written, so nothing was run. If it is one of the older runs"
+                  + " on a read-only mount, copy it to the folder of the newer runs.")
+              .formatted(folder));
+    }
+  }
+
   /** Where WEPP runs. */
   Path runs() {
     return folder.resolve("wepp/runs");

@@ -2,22 +2,16 @@ package cloud.wepp.worker.wepp;
 
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.QueueUnavailable;
-import cloud.wepp.rq.pickle.PyRepr;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.JobHandler;
-import cloud.wepp.worker.job.JobOutcome;
-import cloud.wepp.worker.job.StopReason;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
-import cloud.wepp.worker.wepp.ModelRunner.Kind;
-import cloud.wepp.worker.wepp.ModelRunner.Model;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -28,6 +22,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class WeppFunctions {
   private static final Logger LOG = LoggerFactory.getLogger(WeppFunctions.class);
+  private static final String PANEL = "wepp"; // of the run's page
   private static final String MODULE = "wepppy.rq.wepp_rq.";
 
   private final RunFolders folders;
@@ -40,23 +35,45 @@ public final class WeppFunctions {
    * What the owner of the machine decides.
    *
    * @param executables the folder of the executables
-   * @param grace between TERM and KILL
-   * @param inputWait how long inputs may be late
    * @param hillslopeTimeout for one attempt at a hillslope that is a job of its own
    * @param runTimeout for one attempt at a hillslope of a whole run
    * @param multiOfeTimeout the same where hillslopes have several overland flow elements
    * @param timeoutRetries attempts after the first one timed out
    * @param jobCpu the most processors for one job
+   * @param models how each run of WEPP is done
    */
   public record Settings(
       Path executables,
-      Duration grace,
-      Duration inputWait,
       Duration hillslopeTimeout,
       Duration runTimeout,
       Duration multiOfeTimeout,
       int timeoutRetries,
-      int jobCpu) {}
+      int jobCpu,
+      Models models) {}
+
+  /**
+   * How each run of WEPP is done.
+   *
+   * @param grace between TERM and KILL
+   * @param inputWait how long inputs may be late, as they are on NFS
+   * @param storageRetries attempts after the storage failed in the first one
+   * @param verify what becomes of doubtful runs: fail, warn or off
+   * @param longestName the most characters of a file's name that the executables read
+   * @param staging whether models write to {@code scratch} first: auto, local or off
+   * @param provenance whether each good run is recorded
+   * @param scratch the folder for what is needed for a while
+   * @param version of this worker
+   */
+  public record Models(
+      Duration grace,
+      Duration inputWait,
+      int storageRetries,
+      String verify,
+      int longestName,
+      String staging,
+      boolean provenance,
+      Path scratch,
+      String version) {}
 
   private WeppFunctions(
       RunFolders folders, Settings settings, ProcessRunner processes, CpuBudget cpu) {
@@ -64,15 +81,33 @@ public final class WeppFunctions {
     this.settings = settings;
     this.cpu = cpu;
     executables = new Executables(settings.executables());
-    models = new ModelRunner(processes, executables, cpu, settings.grace(), settings.inputWait());
+    models = new ModelRunner(processes, executables, settings.models());
   }
 
   private static final String HILLSLOPE = MODULE + "run_hillslope_rq";
   private static final String HILLSLOPES = MODULE + "_run_hillslopes_rq";
   private static final String WATERSHED = MODULE + "run_watershed_rq";
+  private static final String STORM_HILLSLOPE = MODULE + "run_ss_batch_hillslope_rq";
+  private static final String STORM_WATERSHED = MODULE + "run_ss_batch_watershed_rq";
+  private static final String FLOWPATH = MODULE + "run_flowpath_rq";
+
+  private static final Map<String, List<String>> PARAMETERS =
+      Map.of(
+          HILLSLOPE,
+          List.of("runid", "wepp_id", "wepp_bin"),
+          HILLSLOPES,
+          List.of("runid"),
+          WATERSHED,
+          List.of("runid", "wepp_bin"),
+          STORM_HILLSLOPE,
+          List.of("runid", "wepp_id", "wepp_bin", "ss_batch_id"),
+          STORM_WATERSHED,
+          List.of("runid", "wepp_bin", "ss_batch_id"),
+          FLOWPATH,
+          List.of("runid", "flowpath", "wepp_bin"));
 
   /** The functions' dotted names. */
-  public static final Set<String> NAMES = Set.of(HILLSLOPE, HILLSLOPES, WATERSHED);
+  public static final Set<String> NAMES = PARAMETERS.keySet();
 
   /** The functions by their dotted names. */
   public static Map<String, JobHandler> of(
@@ -80,11 +115,17 @@ public final class WeppFunctions {
     WeppFunctions wepp = new WeppFunctions(folders, settings, processes, cpu);
     return Map.of(
         HILLSLOPE,
-        wepp.function(List.of("runid", "wepp_id", "wepp_bin"), 2, wepp::hillslope),
+        wepp.function(HILLSLOPE, 2, wepp.one(wepp::hillslope)),
         HILLSLOPES,
-        wepp.function(List.of("runid"), 1, wepp::hillslopes),
+        wepp.function(HILLSLOPES, 1, wepp::hillslopes),
         WATERSHED,
-        wepp.function(List.of("runid", "wepp_bin"), 1, wepp::watershed));
+        wepp.function(WATERSHED, 1, wepp.one(wepp::watershed)),
+        STORM_HILLSLOPE,
+        wepp.function(STORM_HILLSLOPE, 2, wepp.one(wepp::stormHillslope)),
+        STORM_WATERSHED,
+        wepp.function(STORM_WATERSHED, 1, wepp.one(wepp::stormWatershed)),
+        FLOWPATH,
+        wepp.function(FLOWPATH, 2, wepp.one(wepp::flowpath)));
   }
 
   /**
@@ -92,72 +133,80 @@ public final class WeppFunctions {
    * here.
    */
   public static List<Path> logs(RunFolders folders, Call call) {
+    if (!NAMES.contains(call.function())) {
+      return List.of();
+    }
     try {
-      return switch (call.function()) {
-        case WATERSHED -> {
-          Arguments arguments = Arguments.bind(call, List.of("runid", "wepp_bin"), 1);
-          yield List.of(runs(folders, arguments).resolve("pw0.err"));
-        }
-        case HILLSLOPE -> {
-          Arguments arguments = Arguments.bind(call, List.of("runid", "wepp_id", "wepp_bin"), 2);
-          yield List.of(
-              runs(folders, arguments).resolve("p" + arguments.number("wepp_id") + ".err"));
-        }
-        case HILLSLOPES -> {
-          RunFolder folder =
-              new RunFolder(folders.find(Arguments.bind(call, List.of("runid"), 1).text("runid")));
-          yield folder.hillslopes().stream()
-              .map(id -> folder.runs().resolve("p" + id + ".err"))
-              .toList();
-        }
-        default -> List.of();
-      };
+      Arguments arguments = Arguments.bind(call, parameters(call.function()), 1);
+      RunFolder folder = new RunFolder(folders.find(arguments.text("runid")));
+      List<String> stems =
+          switch (call.function()) {
+            case HILLSLOPES -> folder.hillslopes().stream().map(id -> "p" + id).toList();
+            case HILLSLOPE -> List.of("p" + arguments.number("wepp_id"));
+            case STORM_HILLSLOPE ->
+                List.of("p" + arguments.number("wepp_id") + "." + arguments.number("ss_batch_id"));
+            case STORM_WATERSHED -> List.of("pw0." + arguments.number("ss_batch_id"));
+            case FLOWPATH -> List.of(arguments.name("flowpath"));
+            default -> List.of("pw0");
+          };
+      return stems.stream().map(stem -> folder.runs().resolve(stem + ".err")).toList();
     } catch (JobFailed e) {
       return List.of();
     }
   }
 
-  private static Path runs(RunFolders folders, Arguments arguments) throws JobFailed {
-    return new RunFolder(folders.find(arguments.text("runid"))).runs();
-  }
-
-  /** What a function does in its run folder. */
+  /** The one model that a function runs. */
   @FunctionalInterface
-  private interface Body {
-    PyValue run(RunFolder folder, Arguments arguments, JobContext context)
-        throws JobFailed, InterruptedException;
+  private interface Only {
+    Model of(RunFolder folder, Arguments arguments) throws JobFailed;
   }
 
-  private PyValue hillslope(RunFolder folder, Arguments arguments, JobContext context)
-      throws JobFailed, InterruptedException {
-    long start = System.nanoTime();
-    models.run(
-        new Model(
-            Kind.HILLSLOPE,
-            arguments.number("wepp_id"),
-            folder.runs(),
-            executables.find(arguments.optionalText("wepp_bin"), true),
-            settings.hillslopeTimeout(),
-            settings.timeoutRetries(),
-            channel(arguments)),
-        context);
-    return trueAndSeconds(start);
+  private RunFunction.Body one(Only only) {
+    return (folder, arguments, context) -> {
+      long start = System.nanoTime();
+      models.run(only.of(folder, arguments), cpu, context);
+      return PyValue.tuple(PyValue.of(true), PyValue.of((System.nanoTime() - start) / 1e9));
+    };
   }
 
-  private PyValue watershed(RunFolder folder, Arguments arguments, JobContext context)
-      throws JobFailed, InterruptedException {
-    long start = System.nanoTime();
-    models.run(
-        new Model(
-            Kind.WATERSHED,
-            0,
-            folder.runs(),
-            executables.find(arguments.optionalText("wepp_bin"), false),
-            null,
-            0,
-            channel(arguments)),
-        context);
-    return trueAndSeconds(start);
+  private Path executable(Arguments arguments, boolean hillslope) throws JobFailed {
+    return executables.find(arguments.optionalText("wepp_bin"), hillslope);
+  }
+
+  private Model hillslope(RunFolder folder, Arguments arguments) throws JobFailed {
+    return Model.hillslope(
+        arguments.number("wepp_id"),
+        folder.runs(),
+        executable(arguments, true),
+        settings.hillslopeTimeout(),
+        settings.timeoutRetries(),
+        channel(arguments));
+  }
+
+  private Model stormHillslope(RunFolder folder, Arguments arguments) throws JobFailed {
+    return Model.stormHillslope(
+        arguments.number("wepp_id"),
+        arguments.number("ss_batch_id"),
+        folder.runs(),
+        executable(arguments, true),
+        channel(arguments));
+  }
+
+  private Model flowpath(RunFolder folder, Arguments arguments) throws JobFailed {
+    return Model.flowpath(
+        arguments.name("flowpath"), folder.runs(), executable(arguments, true), channel(arguments));
+  }
+
+  private Model watershed(RunFolder folder, Arguments arguments) throws JobFailed {
+    return Model.watershed(folder.runs(), executable(arguments, false), channel(arguments));
+  }
+
+  private Model stormWatershed(RunFolder folder, Arguments arguments) throws JobFailed {
+    return Model.stormWatershed(
+        arguments.number("ss_batch_id"),
+        folder.runs(),
+        executable(arguments, false),
+        channel(arguments));
   }
 
   private PyValue hillslopes(RunFolder folder, Arguments arguments, JobContext context)
@@ -170,20 +219,17 @@ public final class WeppFunctions {
       throw new JobFailed(
           "FileNotFoundError", "%s has no p<number>.run to run".formatted(folder.runs()));
     }
-    int atOnce = Math.min(ids.size(), Math.min(cpu.processors(), settings.jobCpu()));
-    new Hillslopes(ids, atOnce)
+    CpuBudget share = cpu.atMost(settings.jobCpu());
+    // more threads than processors: one may publish its outputs while the next one computes
+    new Hillslopes(ids, Math.min(ids.size(), share.processors() * 2))
         .run((id, done) -> {
           long start = System.nanoTime();
-          models.run(
-              new Model(
-                  Kind.HILLSLOPE,
-                  id,
-                  folder.runs(),
-                  executable,
-                  timeout,
-                  settings.timeoutRetries(),
-                  null),
-              context);
+          Model model =
+              Model.hillslope(
+                  id, folder.runs(), executable, timeout, settings.timeoutRetries(), null);
+          if (!models.isDone(model, context)) {
+            models.run(model, share, context);
+          }
           context.publish(
               channel(arguments),
               String.format(
@@ -203,103 +249,15 @@ public final class WeppFunctions {
     return PyValue.None.NONE;
   }
 
+  private static List<String> parameters(String function) {
+    return PARAMETERS.getOrDefault(function, List.of());
+  }
+
   private static String channel(Arguments arguments) {
-    return arguments.shown("runid") + ":wepp";
+    return arguments.shown("runid") + ":" + PANEL;
   }
 
-  private static PyValue trueAndSeconds(long start) {
-    return PyValue.tuple(PyValue.of(true), PyValue.of((System.nanoTime() - start) / 1e9));
-  }
-
-  /** What WEPPcloud does around each of its functions. */
-  private JobHandler function(List<String> parameters, int required, Body body) {
-    return (call, context) -> {
-      String name = call.function().substring(MODULE.length());
-      try {
-        Arguments arguments = Arguments.bind(call, parameters, required);
-        RunFolder folder = new RunFolder(folders.find(arguments.text("runid")));
-        return new Shown(name, shown(name, arguments), folder, channel(arguments), context)
-            .run(() -> body.run(folder, arguments, context));
-      } catch (JobFailed e) {
-        return failed(e.traceback(name), context);
-      }
-    };
-  }
-
-  /** As WEPPcloud writes a call: the run id bare, the other arguments by name. */
-  private static String shown(String name, Arguments arguments) {
-    StringBuilder shown = new StringBuilder(name).append('(');
-    String separator = "";
-    for (String parameter : arguments.values().keySet()) {
-      shown.append(separator);
-      if (!parameter.equals("runid")) {
-        shown.append(parameter).append('=');
-      }
-      shown.append(arguments.shown(parameter));
-      separator = ", ";
-    }
-    return shown.append(')').toString();
-  }
-
-  private static JobOutcome failed(String traceback, JobContext context) {
-    context.putMeta(Map.of("exc_string", PyValue.of(traceback)));
-    return new JobOutcome.Failed(traceback);
-  }
-
-  /** One call with what its user sees of it: status lines, logs and meta. */
-  private record Shown(
-      String name, String call, RunFolder folder, String channel, JobContext context) {
-
-    @FunctionalInterface
-    interface Work {
-      PyValue run() throws JobFailed, InterruptedException;
-    }
-
-    JobOutcome run(Work work) throws InterruptedException {
-      context.putMeta(
-          Map.of(
-              "pid", PyValue.of(ProcessHandle.current().pid()),
-              "runid", PyValue.of(channel.substring(0, channel.lastIndexOf(':')))));
-      log("%s: %s (%s)".formatted(context.queue(), context.description(), context.jobId()));
-      tell("STARTED " + call);
-      boolean toldEnd = false;
-      try {
-        PyValue result = work.run();
-        String shown = result instanceof PyValue.None ? "" : " -> " + PyRepr.of(result);
-        tell("COMPLETED " + call + shown);
-        toldEnd = true;
-        log("%s: Job OK (%s)".formatted(context.queue(), context.jobId()));
-        return new JobOutcome.Succeeded(result);
-      } catch (JobFailed e) {
-        toldEnd = true;
-        return fail(e.traceback(call));
-      } catch (InterruptedException e) {
-        // rq's alarm raises inside the function; a stop kills it, and then it says nothing.
-        if (context.stopReason().equals(Optional.of(StopReason.TIMEOUT))) {
-          JobOutcome _ = fail(StopReason.TIMEOUT.text(context.timeoutSeconds()));
-        }
-        toldEnd = true;
-        throw e;
-      } finally {
-        if (!toldEnd) {
-          tell("EXCEPTION " + call);
-        }
-      }
-    }
-
-    private JobOutcome fail(String traceback) {
-      tell("EXCEPTION " + call);
-      folder.logException(context.clock().instant(), name, traceback);
-      log("%s: Job %s failed".formatted(context.queue(), context.jobId()));
-      return failed(traceback, context);
-    }
-
-    private void tell(String text) {
-      context.publish(channel, "rq:" + context.jobId() + " " + text);
-    }
-
-    private void log(String text) {
-      folder.log(context.clock().instant(), text);
-    }
+  private JobHandler function(String name, int required, RunFunction.Body body) {
+    return new RunFunction(folders, PANEL, parameters(name), required, body);
   }
 }

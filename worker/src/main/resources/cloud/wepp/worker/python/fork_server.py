@@ -377,6 +377,9 @@ def execute(supervisor, order):
     report["system"] = after.ru_stime - before.ru_stime
     report["read"] = (after.ru_inblock - before.ru_inblock) * 512
     report["written"] = (after.ru_oublock - before.ru_oublock) * 512
+    report["waits"] = after.ru_nvcsw - before.ru_nvcsw
+    report["preemptions"] = after.ru_nivcsw - before.ru_nivcsw
+    report["container"] = report["exit"] < 0 and oom_kills() > supervisor.oom_kills
     report["retires"] = supervisor._stop_requested
     return report
 

@@ -6,8 +6,9 @@ import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.JobRecord;
 import cloud.wepp.rq.Settlement;
-import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.JobListener.Ran;
+import cloud.wepp.worker.process.Limits;
+import cloud.wepp.worker.process.ProcessEnd;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -50,16 +51,17 @@ class MetricsTest {
     metrics.started(CLAIM);
     metrics.settled(CLAIM, new Settlement.Leave(), Settled.SETTLED);
     end("wepppy.rq.wepp_rq.run_hillslope_rq", "finished");
-    metrics.used(
-        new JobContext.Usage(
-            "wepp hillslope 7",
-            0,
-            Duration.ofSeconds(2),
-            Duration.ofSeconds(1),
-            Duration.ZERO,
-            1 << 20,
-            11,
-            12));
+    for (String name : List.of("wepp hillslope 7", "wepp flowpath fp_a", "python")) {
+      metrics.used(
+          name,
+          new ProcessEnd(
+              9,
+              0,
+              ProcessEnd.Cause.EXITED,
+              Duration.ofSeconds(2),
+              new ProcessEnd.Usage(Duration.ofSeconds(1), Duration.ZERO, 1 << 20, 11, 12, 0, 0),
+              Limits.NONE));
+    }
   }
 
   @Test
@@ -87,7 +89,8 @@ class MetricsTest {
             "rq_worker_job_wait_seconds_sum{function=\"wepppy.rq.wepp_rq.run_hillslope_rq\",outcome=\"finished\"}"
                 + " 3.0",
             "rq_worker_claims_total{event=\"taken\"} 1.0",
-            "rq_worker_process_io_bytes_total{direction=\"written\",model=\"wepp hillslope\"} 12.0")
+            "rq_worker_process_io_bytes_total{direction=\"written\",model=\"wepp hillslope\"} 12.0",
+            "rq_worker_processes_total{cause=\"exited\",model=\"wepp flowpath\"} 1.0")
         .doesNotContain("job-17");
   }
 

@@ -141,9 +141,9 @@ class ProcessRunnerIT {
   @Test
   void tellsMemoryAndTime() throws Exception {
     ProcessEnd end = runner.run(spec(null, "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"));
-    assertThat(end.peakRssBytes()).isBetween(100_000L, 100_000_000L);
-    assertThat(end.user()).isPositive();
-    assertThat(end.wall()).isGreaterThanOrEqualTo(end.user().dividedBy(2));
+    assertThat(end.usage().peakRssBytes()).isBetween(100_000L, 100_000_000L);
+    assertThat(end.usage().user()).isPositive();
+    assertThat(end.wall()).isGreaterThanOrEqualTo(end.usage().user().dividedBy(2));
   }
 
   /** A run on a thread of its own. */

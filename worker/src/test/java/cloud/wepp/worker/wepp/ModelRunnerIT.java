@@ -4,9 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import cloud.wepp.worker.process.CpuBudget;
+import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
-import cloud.wepp.worker.wepp.ModelRunner.Kind;
-import cloud.wepp.worker.wepp.ModelRunner.Model;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
@@ -35,8 +34,13 @@ class ModelRunnerIT {
   private static final String SAY_SUCCESS =
       "echo ' WEPP COMPLETED HILLSLOPE SIMULATION SUCCESSFULLY'\n";
   private static final String WRITE_OUTPUTS =
-      "echo loss >../output/H1.loss.dat; echo pass >../output/H1.pass.dat\n";
-  private static final String GOOD = WRITE_OUTPUTS + SAY_SUCCESS;
+      """
+      echo ' Average annual SSA enrichment ratio leaving profile = 0.00' >../output/H1.loss.dat
+      echo 'NO EVENT   2001   365' >../output/H1.pass.dat
+      """;
+  private static final String SAY_YEARS =
+      "echo ' SIMULATION YEAR = 1'; echo ' SIMULATION YEAR = 2'\n";
+  private static final String GOOD = SAY_YEARS + WRITE_OUTPUTS + SAY_SUCCESS;
   private static final String HANG = "trap '' TERM; while :; do sleep 1; done\n";
 
   private static final String ROUTING_SUCCESS =
@@ -47,6 +51,8 @@ class ModelRunnerIT {
 
   private static ProcessRunner processes;
   @TempDir Path folder;
+  @TempDir Path scratch;
+  private final String staging = "off";
   private Path runs;
   private Path output;
   private RecordingContext job = new RecordingContext();
@@ -96,17 +102,20 @@ class ModelRunnerIT {
   }
 
   private Model hillslope(Duration timeout, int retries) {
-    return new Model(Kind.HILLSLOPE, 1, runs, executable(), timeout, retries, "run:wepp");
+    return Model.hillslope(1, runs, executable(), timeout, retries, "run:wepp");
   }
 
   private Model watershed(@Nullable String channel) {
-    return new Model(Kind.WATERSHED, 0, runs, executable(), null, 0, channel);
+    return Model.watershed(runs, executable(), channel);
   }
 
   private void run(Model model, Duration inputWait) throws JobFailed, InterruptedException {
     new ModelRunner(
-            processes, new Executables(folder), new CpuBudget(2), Duration.ofMillis(200), inputWait)
-        .run(model, job);
+            processes,
+            new Executables(folder),
+            new WeppFunctions.Models(
+                Duration.ofMillis(200), inputWait, 2, "warn", 110, staging, true, scratch, "0"))
+        .run(model, new CpuBudget(2), job);
   }
 
   private void run(Model model) throws JobFailed, InterruptedException {
@@ -174,7 +183,7 @@ class ModelRunnerIT {
 
   @Test
   void aRunThatSaysSuccessAndLeavesItsOutputsIsGood() throws Exception {
-    runHillslope("cat >../answers; echo ' SIMULATION YEAR = 1'; echo\n" + GOOD);
+    runHillslope("cat >../answers; echo\n" + GOOD);
     assertThat(folder.resolve("wepp/answers")).hasSameTextualContentAs(runs.resolve("p1.run"));
     assertThat(log("p1.err"))
         .satisfiesExactly(
@@ -191,6 +200,7 @@ class ModelRunnerIT {
             line -> assertThat(line).startsWith("[run_hillslope] binary_identity binary_path="),
             line -> assertThat(line).isEqualTo("[run_hillslope] attempt 1/4 start"),
             line -> assertThat(line).isEqualTo("SIMULATION YEAR = 1"),
+            line -> assertThat(line).isEqualTo("SIMULATION YEAR = 2"),
             line -> assertThat(line).isEqualTo("WEPP COMPLETED HILLSLOPE SIMULATION SUCCESSFULLY"));
     assertThat(job.used)
         .singleElement()
@@ -235,7 +245,7 @@ class ModelRunnerIT {
   @Test
   void theLineThatWeppPrintsHalfWayIsNoSuccess() {
     assertThat(failure(() -> runWatershed(WRITE_LOSS + TRAP)))
-        .contains("exit: code 0\n")
+        .contains("process: exited with code 0 after ")
         .endsWith(
             "Exception: Error running wepp for watershed \n"
                 + "See <a href=\"browse/wepp/runs/pw0.err\">"
@@ -246,14 +256,15 @@ class ModelRunnerIT {
 
   @Test
   void anEndWithoutTheLineTellsHowItWasRunAndWhatItSaid() throws Exception {
-    assertThat(failure(() -> runHillslope(WRITE_OUTPUTS + "echo one; echo two >&2")))
+    String failure = failure(() -> runHillslope(WRITE_OUTPUTS + "echo one; echo two >&2"));
+    assertThat(failure.replaceAll("(?m) after [\\d.]+ s(; peak memory .*)?$", ""))
         .isEqualTo(
             """
             rq-worker: call() failed
               command: %3$s
               folder: %1$s
               standard input: %1$s/p1.run
-              exit: code 0
+              process: exited with code 0
               last lines of output:
                 one
                 two
@@ -267,7 +278,7 @@ class ModelRunnerIT {
   @Test
   void aSignalIsToldAsOne() {
     assertThat(failure(() -> runHillslope("kill -11 $$")))
-        .contains("exit: signal 11\n")
+        .contains("process: was ended by signal 11 after ")
         .contains("returncode=-11");
   }
 
@@ -436,7 +447,7 @@ class ModelRunnerIT {
     job =
         new RecordingContext() {
           @Override
-          public void account(Usage usage) {
+          public void account(String name, ProcessEnd end) {
             Thread.currentThread().interrupt();
           }
         };

@@ -3,6 +3,8 @@ package cloud.wepp.worker.wepp;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.process.Limits;
+import cloud.wepp.worker.process.ProcessEnd;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -18,10 +20,12 @@ import java.util.concurrent.LinkedBlockingQueue;
 /** A job that remembers what is done with it. Its pauses are over at once. */
 class RecordingContext implements JobContext {
   final BlockingQueue<Said> said = new LinkedBlockingQueue<>();
-  final List<Usage> used = new CopyOnWriteArrayList<>();
+  final List<Used> used = new CopyOnWriteArrayList<>();
+  final List<String> doubts = new CopyOnWriteArrayList<>();
   final List<Duration> pauses = new CopyOnWriteArrayList<>();
   private final String claim = UUID.randomUUID().toString();
   private final Pause pause;
+  Limits limits = Limits.NONE;
 
   /** What happens in a pause. */
   @FunctionalInterface
@@ -31,6 +35,13 @@ class RecordingContext implements JobContext {
 
   /** One line on a channel. */
   record Said(String channel, String text) {}
+
+  /** One process that has ended. */
+  record Used(String name, ProcessEnd end) {
+    int exit() {
+      return end.exit();
+    }
+  }
 
   RecordingContext() {
     this(() -> {});
@@ -119,7 +130,17 @@ class RecordingContext implements JobContext {
   public void printed(String line) {}
 
   @Override
-  public void account(Usage usage) {
-    used.add(usage);
+  public void doubt(String text) {
+    doubts.add(text);
+  }
+
+  @Override
+  public void account(String name, ProcessEnd end) {
+    used.add(new Used(name, end));
+  }
+
+  @Override
+  public Limits limits() {
+    return limits;
   }
 }

@@ -68,13 +68,13 @@ class WeppFunctionsIT {
                 Optional.empty()),
             new WeppFunctions.Settings(
                 folder,
-                Duration.ZERO,
-                Duration.ZERO,
                 Duration.ofSeconds(60),
                 Duration.ofSeconds(60),
                 Duration.ofSeconds(60),
                 0,
-                2),
+                2,
+                new WeppFunctions.Models(
+                    Duration.ZERO, Duration.ZERO, 0, "warn", 110, "off", true, folder, "0")),
             processes,
             new CpuBudget(2));
   }

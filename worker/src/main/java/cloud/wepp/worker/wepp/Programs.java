@@ -1,0 +1,195 @@
+package cloud.wepp.worker.wepp;
+
+import cloud.wepp.rq.FaultPoint;
+import cloud.wepp.worker.job.JobContext;
+import cloud.wepp.worker.process.CpuBudget;
+import cloud.wepp.worker.process.LineTail;
+import cloud.wepp.worker.process.ProcessEnd;
+import cloud.wepp.worker.process.ProcessRunner;
+import cloud.wepp.worker.process.ProcessSpec;
+import cloud.wepp.worker.process.ProcessStopped;
+import cloud.wepp.worker.process.SpawnFailed;
+import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs the programs of models, each while it holds a processor: what they print is told line by
+ * line, what they use goes on the job's account.
+ *
+ * @param grace between TERM and KILL
+ * @param inputWait how long inputs may be late, as new files of another host are on NFS
+ * @param scratch the folder for what they print
+ */
+record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Path scratch) {
+  private static final Duration POLL_INPUTS = Duration.ofMillis(250);
+  private static final Duration LOOK_AT_OUTPUT = Duration.ofMillis(250);
+  private static final int LAST_LINES = 20;
+
+  /**
+   * A program to run once.
+   *
+   * @param name for people, for example {@code wepp hillslope 7}
+   * @param command the executable and its arguments
+   * @param folder the working folder
+   * @param stdin null for none: whatever the program asks, it finds the end of its input
+   * @param environment on top of the worker's own
+   * @param timeout null for none but the job's own
+   */
+  record Program(
+      String name,
+      List<String> command,
+      Path folder,
+      @Nullable Path stdin,
+      Map<String, String> environment,
+      @Nullable Duration timeout) {}
+
+  /** How a program ended, with the last lines that it printed. */
+  record Attempt(Program program, ProcessEnd end, List<String> lastLines) {
+    String lastLine() {
+      return lastLines.isEmpty() ? "" : lastLines.getLast();
+    }
+
+    /** In one word, for the history. */
+    String cause() {
+      return end.cause() == ProcessEnd.Cause.EXITED ? "failed" : end.cause().word();
+    }
+
+    /**
+     * What is told of a failure: how the program was run, how it ended, what it said.
+     *
+     * @param found more about it
+     */
+    List<String> evidence(List<String> found) {
+      List<String> evidence = new ArrayList<>();
+      evidence.add("command: " + String.join(" ", program.command()));
+      evidence.add("folder: " + program.folder());
+      if (program.stdin() != null) {
+        evidence.add("standard input: " + program.stdin());
+      }
+      evidence.add("process: " + end.words());
+      evidence.addAll(found);
+      evidence.add("last lines of output:");
+      lastLines.forEach(line -> evidence.add("  " + line));
+      return evidence;
+    }
+  }
+
+  /**
+   * Runs a program to its end.
+   *
+   * @param lines told of each line that is not blank, also of a last one without an end
+   */
+  Attempt run(Program program, CpuBudget cpu, Consumer<String> lines, JobContext context)
+      throws JobFailed, InterruptedException {
+    Deque<String> last = new ArrayDeque<>();
+    Consumer<String> all =
+        line -> {
+          last.add(line);
+          if (last.size() > LAST_LINES) {
+            last.remove();
+          }
+          lines.accept(line);
+          context.printed(program.name() + ": " + line);
+        };
+    try {
+      Path printed = Files.createTempFile(scratch, "printed-", ".out");
+      try {
+        ProcessEnd end = watch(program, cpu, printed, all, context);
+        return new Attempt(program, end, List.copyOf(last));
+      } finally {
+        Files.delete(printed);
+      }
+    } catch (SpawnFailed e) {
+      throw new JobFailed("OSError", String.valueOf(e.getMessage()));
+    } catch (ClosedByInterruptException e) {
+      Thread.interrupted(); // as every method that throws this
+      throw new InterruptedException("stopped while the last output of a model was read");
+    } catch (IOException e) {
+      throw new JobFailed(
+          "OSError", "%s: its output cannot be kept on this host: %s".formatted(program.name(), e));
+    }
+  }
+
+  private ProcessEnd watch(
+      Program program, CpuBudget cpu, Path printed, Consumer<String> lines, JobContext context)
+      throws IOException, SpawnFailed, InterruptedException {
+    try (LineTail tail = new LineTail(printed, lines);
+        CpuBudget.Share _ = cpu.acquire()) {
+      Runnable look =
+          () -> {
+            FaultPoint.RUNNING.reached();
+            tail.look();
+          };
+      ProcessEnd end = processes.run(spec(program, printed, context), LOOK_AT_OUTPUT, look);
+      context.account(program.name(), end);
+      return end;
+    } catch (ProcessStopped e) {
+      context.account(program.name(), e.end());
+      throw e;
+    }
+  }
+
+  private ProcessSpec spec(Program program, Path printed, JobContext context) {
+    Map<String, String> environment = new HashMap<>(program.environment());
+    environment.put(ProcessRunner.CLAIM_VARIABLE, context.claimId());
+    // gfortran keeps output back when it goes to a file; unbuffered, its lines are seen live, and
+    // not lost when it is killed
+    environment.put("GFORTRAN_UNBUFFERED_PRECONNECTED", "1");
+    return new ProcessSpec(
+        program.command(),
+        program.folder(),
+        program.stdin(),
+        printed,
+        environment,
+        program.timeout(),
+        grace,
+        context.limits());
+  }
+
+  /**
+   * Waits for inputs that are late.
+   *
+   * @param name what they are for
+   */
+  void awaitFiles(String name, List<Path> files, JobContext context)
+      throws JobFailed, InterruptedException {
+    long deadline = System.nanoTime() + inputWait.toNanos();
+    for (Path file : files) {
+      while (!Files.exists(file)) {
+        if (System.nanoTime() >= deadline) {
+          throw new JobFailed(
+              "FileNotFoundError",
+              "%s: input %s was not there after %s s"
+                  .formatted(name, file.normalize(), inputWait.toSeconds()));
+        }
+        context.pause(POLL_INPUTS);
+      }
+    }
+  }
+
+  /**
+   * WEPPcloud's pause after an attempt that timed out: longer each time, and not the same for all.
+   */
+  static Duration backoff(int attempt) {
+    double wait = Math.min(5, 0.5 * Math.pow(2, attempt - 1));
+    return Duration.ofMillis((long) (1000 * (wait + ThreadLocalRandom.current().nextDouble(0.5))));
+  }
+
+  /** A number of seconds as WEPPcloud's logs have it. */
+  static String seconds(Duration duration) {
+    return String.format(Locale.ROOT, "%.1f", duration.toMillis() / 1000.0);
+  }
+}

@@ -1,0 +1,91 @@
+package cloud.wepp.worker.wepp;
+
+import cloud.wepp.worker.job.JobContext;
+import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Faults of the file system, which say nothing of the model or its inputs: a stale handle of NFS, a
+ * full disk, a server that does not answer. They are known by the system's words for them, which
+ * both Java and Fortran pass on.
+ */
+final class StorageFault {
+  private static final Logger LOG = LoggerFactory.getLogger(StorageFault.class);
+
+  static final String NO_SPACE = "No space left on device";
+
+  /** ESTALE, EIO, ENOSPC, ETIMEDOUT, EDQUOT, EROFS, EHOSTDOWN. */
+  private static final List<String> WORDS =
+      List.of(
+          "Stale file handle",
+          "Input/output error",
+          NO_SPACE,
+          "Connection timed out",
+          "Disk quota exceeded",
+          "Read-only file system",
+          "Host is down");
+
+  private static final int ATTEMPTS = 5;
+  private static final Duration FIRST_PAUSE = Duration.ofMillis(200);
+
+  private StorageFault() {}
+
+  /** Work on files. */
+  @FunctionalInterface
+  interface Work<T> {
+    T run() throws IOException, JobFailed;
+  }
+
+  /** Whether a message tells of one. */
+  static boolean in(String message) {
+    return WORDS.stream().anyMatch(message::contains);
+  }
+
+  static boolean is(IOException e) {
+    return in(e.toString());
+  }
+
+  /** How a job ends for which the storage failed. */
+  static JobFailed failure(String what) {
+    return new JobFailed(
+        "OSError", "the storage failed, not the model: " + what, List.of(), "infrastructure");
+  }
+
+  /**
+   * Does the work, again after a while if the storage failed.
+   *
+   * @param what is done, for messages
+   * @throws JobFailed if it cannot be done
+   */
+  static <T> T retrying(String what, JobContext context, Work<T> work)
+      throws JobFailed, InterruptedException {
+    for (int n = 1; ; n++) {
+      try {
+        return work.run();
+      } catch (ClosedByInterruptException e) {
+        Thread.interrupted(); // as every method that throws this
+        throw new InterruptedException(what + " was interrupted");
+      } catch (IOException e) {
+        if (!is(e)) {
+          throw new JobFailed("OSError", what + " failed: " + e);
+        }
+        if (n == ATTEMPTS) {
+          throw failure("%s failed %d times, the last time: %s".formatted(what, n, e));
+        }
+        LOG.warn("Job {}: {} failed: {}. Trying again.", context.jobId(), what, e.toString());
+        context.pause(backoff(n));
+      }
+    }
+  }
+
+  /** Twice as long each time, and not the same for all. */
+  static Duration backoff(int attempt) {
+    long millis = FIRST_PAUSE.toMillis() << attempt;
+    return Duration.ofMillis(millis + ThreadLocalRandom.current().nextLong(millis));
+  }
+}
