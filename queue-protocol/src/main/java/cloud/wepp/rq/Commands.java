@@ -16,6 +16,9 @@ import tools.jackson.databind.json.JsonMapper;
 public final class Commands implements AutoCloseable {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
+  /** The name of our own command, which rq's workers ignore. */
+  static final String FOLLOW = "wepp-follow";
+
   private final StatefulRedisPubSubConnection<String, byte[]> connection;
 
   /** Told of each command on a Redis thread: must not block. */
@@ -28,6 +31,9 @@ public final class Commands implements AutoCloseable {
 
     /** rq's {@code stop-job}, and {@code stop-execution} of 3.0. */
     void stopJob(String worker, String job);
+
+    /** Our own: tell what the job prints, as {@link JobLog} has it. */
+    default void follow(String worker, String job, String token) {}
   }
 
   Commands(
@@ -63,6 +69,9 @@ public final class Commands implements AutoCloseable {
       case "kill-horse" -> listener.killHorse(worker);
       case "stop-job", "stop-execution" ->
           listener.stopJob(worker, command.path("job_id").asString(""));
+      case FOLLOW ->
+          listener.follow(
+              worker, command.path("job_id").asString(""), command.path("token").asString(""));
       default -> {}
     }
   }

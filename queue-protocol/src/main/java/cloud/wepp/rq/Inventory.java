@@ -148,7 +148,7 @@ public final class Inventory implements AutoCloseable {
     RedisFuture<Set<byte[]>> queueKeys = async.smembers(keys.queues());
     RedisFuture<Set<byte[]>> workerKeys = async.smembers(keys.workers());
 
-    Instant at = time(answer(time));
+    Instant at = Wire.time(answer(time));
     List<Supplier<QueueSeen>> queues =
         (only.isEmpty() ? names(answer(queueKeys), keys.queue("")) : only.stream())
             .distinct()
@@ -167,11 +167,6 @@ public final class Inventory implements AutoCloseable {
         new Events(answer(waiting), oldest(answer(oldest)), count(answer(dropped))),
         queues.stream().map(Supplier::get).toList(),
         workers(workers, only));
-  }
-
-  private static Instant time(List<byte[]> answer) {
-    return Instant.ofEpochSecond(
-        Long.parseLong(text(answer.getFirst())), Long.parseLong(text(answer.getLast())) * 1000);
   }
 
   private static Suspension suspension(long millis) {

@@ -2,6 +2,7 @@ package cloud.wepp.rq;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import java.time.Instant;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -36,6 +37,11 @@ public record JobRecord(String id, Map<String, byte[]> fields) {
   /** The queue that the job belongs to: all registries use this name. */
   public String origin() {
     return text("origin");
+  }
+
+  /** When the job was put into its queue; empty if it does not say so. */
+  public Optional<Instant> enqueuedAt() {
+    return Wire.instant(text("enqueued_at"));
   }
 
   /** Whole seconds until the job is ended by force; empty for no limit. rq's default is 180. */

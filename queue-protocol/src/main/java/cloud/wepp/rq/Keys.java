@@ -141,6 +141,11 @@ final class Keys {
     return prefix + ":wepp:ended:" + claim;
   }
 
+  /** Our own stream: what a job prints, while somebody follows it. */
+  String log(String claim) {
+    return prefix + ":wepp:log:" + claim;
+  }
+
   /** Our own stream: every state change that this worker makes. */
   String events() {
     return prefix + ":wepp:events";

@@ -7,6 +7,7 @@ import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeParseException;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -37,6 +38,12 @@ final class Wire {
     } catch (DateTimeParseException e) {
       return Optional.empty();
     }
+  }
+
+  /** The answer to TIME: seconds and microseconds. */
+  static Instant time(List<byte[]> answer) {
+    return Instant.ofEpochSecond(
+        Long.parseLong(text(answer.getFirst())), Long.parseLong(text(answer.getLast())) * 1000);
   }
 
   /** Seconds since 1970 with six fraction digits. */

@@ -107,7 +107,8 @@ final class Admission {
         && functionSlots.stream().allMatch(limit -> leavesRoom(limit, function));
   }
 
-  private static boolean pauses(String what, String function) {
+  /** Whether a pause is of this function, or of a pattern that it matches. */
+  static boolean pauses(String what, String function) {
     return what.startsWith("function ")
         && Routes.pattern(what.substring("function ".length())).matcher(function).matches();
   }

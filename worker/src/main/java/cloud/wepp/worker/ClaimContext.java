@@ -9,6 +9,7 @@ import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
+import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.StopReason;
 import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.ProcessEnd;
@@ -38,6 +39,7 @@ final class ClaimContext implements JobContext {
   private final RunningJob running;
   private final Claim claim;
   private final BooleanSupplier again;
+  private final List<JobListener> listeners;
   private final JobQueue jobs;
   private final WeppcloudRedis weppcloud;
   private final InstantSource clock;
@@ -49,6 +51,7 @@ final class ClaimContext implements JobContext {
   ClaimContext(
       RunningJob running,
       BooleanSupplier again,
+      List<JobListener> listeners,
       Limits limits,
       JobQueue jobs,
       WeppcloudRedis weppcloud,
@@ -56,6 +59,7 @@ final class ClaimContext implements JobContext {
     this.running = running;
     this.claim = running.claim();
     this.again = again;
+    this.listeners = listeners;
     this.limits = limits;
     this.jobs = jobs;
     this.weppcloud = weppcloud;
@@ -144,6 +148,11 @@ final class ClaimContext implements JobContext {
   }
 
   @Override
+  public void printed(String line) {
+    running.output().add(line);
+  }
+
+  @Override
   public synchronized void doubt(String text) {
     if (doubts.size() < MOST_DOUBTS) {
       doubts.add(text);
@@ -161,6 +170,7 @@ final class ClaimContext implements JobContext {
     if (!rows.isEmpty()) {
       note("processes", rows);
     }
+    listeners.forEach(listener -> listener.used(name, end));
   }
 
   /** Tells the history more of the job while it runs. */

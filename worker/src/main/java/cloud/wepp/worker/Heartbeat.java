@@ -33,6 +33,8 @@ final class Heartbeat implements AutoCloseable {
           Thread.ofPlatform().daemon().name("heartbeat").factory());
   private boolean down; // timer thread
   private long due; // System.nanoTime() of the next beat; timer thread
+  private volatile long turned = System.nanoTime(); // when the last beat began
+  private volatile long answered = System.nanoTime(); // when Redis had confirmed the last one
 
   /** What rq knows of this process's slots. */
   record Registration(List<String> workers, List<String> queues, JobQueue.WorkerInfo info) {}
@@ -53,6 +55,16 @@ final class Heartbeat implements AutoCloseable {
     this.paused = paused;
   }
 
+  /** How long ago the last beat began, whatever came of it. */
+  Duration sinceTurn() {
+    return Duration.ofNanos(System.nanoTime() - turned);
+  }
+
+  /** How long ago Redis confirmed one. */
+  Duration sinceAnswer() {
+    return Duration.ofNanos(System.nanoTime() - answered);
+  }
+
   void start(Duration every) {
     due = System.nanoTime() + every.toNanos();
     var _ =
@@ -63,6 +75,7 @@ final class Heartbeat implements AutoCloseable {
   private void beat(Duration every) {
     Duration late = Duration.ofNanos(System.nanoTime() - due);
     due += every.toNanos();
+    turned = System.nanoTime();
     try {
       List<RunningJob> held = List.copyOf(running.all());
       long sent = System.nanoTime();
@@ -73,6 +86,7 @@ final class Heartbeat implements AutoCloseable {
       }
       idle(held.stream().map(job -> job.claim().worker()).toList());
       paused.accept(jobs.paused());
+      answered = System.nanoTime();
       if (down) {
         LOG.info("Heartbeats reach Redis again.");
         down = false;

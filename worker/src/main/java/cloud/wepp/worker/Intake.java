@@ -205,6 +205,16 @@ final class Intake implements AutoCloseable {
     return null;
   }
 
+  /** Whether slots get no more jobs, and end. */
+  boolean isClosed() {
+    lock.lock();
+    try {
+      return closed;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Lets all waiting slots go. */
   @Override
   public void close() {
@@ -467,15 +477,6 @@ final class Intake implements AutoCloseable {
         while (left > 0 && !closed) {
           left = never.awaitNanos(left);
         }
-      } finally {
-        lock.unlock();
-      }
-    }
-
-    private boolean isClosed() {
-      lock.lock();
-      try {
-        return closed;
       } finally {
         lock.unlock();
       }

@@ -5,6 +5,7 @@ import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.Ended;
 import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.JobQueue.Turn;
 import cloud.wepp.rq.JobRecord;
 import cloud.wepp.rq.MalformedJob;
@@ -14,8 +15,10 @@ import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobListener;
+import cloud.wepp.worker.job.JobListener.Ran;
 import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.observe.LogContext;
 import cloud.wepp.worker.process.Limits;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -77,11 +80,12 @@ final class JobRunner {
         new ClaimContext(
             job,
             () -> recovery.again(claim.job(), task.call, true),
+            listeners,
             Limits.NONE,
             jobs,
             weppcloud,
             clock);
-    try {
+    try (LogContext _ = LogContext.of(claim, task.call.function(), run(task.call))) {
       listeners.forEach(listener -> listener.started(claim));
       FaultPoint.SPAWNING.reached();
       JobOutcome outcome = attempt(task, context);
@@ -98,6 +102,8 @@ final class JobRunner {
       Turn turn = settle(claim, settlement, ended, next.get());
       FaultPoint.SETTLED.reached();
       listeners.forEach(listener -> listener.settled(claim, settlement, turn.settled()));
+      Ran ran = ran(claim, ended, word(turn.settled(), settlement, outcome));
+      listeners.forEach(listener -> listener.ended(claim, ran));
       return turn.next();
     } finally {
       running.ended(job);
@@ -147,6 +153,39 @@ final class JobRunner {
         run(call),
         context.detail(
             Duration.between(claim.startedAt(), now), cause(context, outcome), error(outcome)));
+  }
+
+  private static Ran ran(Claim claim, Ended ended, String outcome) {
+    Instant started = claim.startedAt();
+    Instant enqueued = claim.job().enqueuedAt().orElse(started);
+    return new Ran(
+        ended.function(),
+        outcome,
+        Duration.between(enqueued, started),
+        Duration.between(started, ended.at()));
+  }
+
+  private static String word(Settled settled, Settlement settlement, JobOutcome outcome) {
+    return switch (settled) {
+      case CANCELED -> "canceled";
+      case LOST, LEFT -> "lost";
+      case SETTLED -> word(settlement, outcome);
+    };
+  }
+
+  private static String word(Settlement settlement, JobOutcome outcome) {
+    return switch (settlement) {
+      case Settlement.Finish _ -> "finished";
+      case Settlement.Fail _ -> "failed";
+      case Settlement.Stop _ -> "stopped";
+      case Settlement.Retry _ -> "retried";
+      case Settlement.GiveBack _ -> "given_back";
+      case Settlement.Leave _ -> "lost";
+      case Settlement.Recorded(Settlement otherwise) ->
+          outcome instanceof JobOutcome.Recorded(String ending, var _, var _) && !ending.isEmpty()
+              ? ending
+              : word(otherwise, outcome);
+    };
   }
 
   /** What Redis will not write is a failure that says so. */

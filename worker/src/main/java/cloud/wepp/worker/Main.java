@@ -3,6 +3,7 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.Inventory;
 import cloud.wepp.rq.JobActions;
+import cloud.wepp.rq.JobLog;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.LostJobs;
 import cloud.wepp.rq.QueueUnavailable;
@@ -17,17 +18,25 @@ import cloud.wepp.worker.ledger.History;
 import cloud.wepp.worker.ledger.LedgerStore;
 import cloud.wepp.worker.ledger.LedgerUnavailable;
 import cloud.wepp.worker.ledger.OpenJobs;
+import cloud.wepp.worker.observe.Logging;
+import cloud.wepp.worker.observe.Probes;
 import cloud.wepp.worker.python.PythonUnavailable;
 import cloud.wepp.worker.wepp.Provenance;
+import cloud.wepp.worker.wepp.WeppFunctions;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.PrintWriter;
 import java.math.BigInteger;
+import java.net.HttpURLConnection;
+import java.net.Proxy;
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
@@ -63,7 +72,9 @@ import picocli.CommandLine.Spec;
       Main.HistoryOf.class,
       Main.ProvenanceOf.class,
       Main.Examine.class,
+      Main.Logs.class,
       Main.Show.class,
+      Main.Health.class,
       Main.Deferred.class,
       Main.Reconciled.class,
       Main.Drain.class,
@@ -85,6 +96,7 @@ public final class Main {
 
   private static CommandLine commandLine(Logger log) {
     return new CommandLine(new Main())
+        .setCaseInsensitiveEnumValuesAllowed(true)
         .setExecutionExceptionHandler((e, commandLine, parsed) -> {
           PrintWriter err = commandLine.getErr();
           return switch (e) {
@@ -131,7 +143,14 @@ public final class Main {
     private List<String> sets = new ArrayList<>();
 
     WorkerConfig read() throws InvalidConfig {
-      ConfigReader.Read read = ConfigReader.read(file, System.getenv(), sets);
+      return warned(readQuietly());
+    }
+
+    ConfigReader.Read readQuietly() throws InvalidConfig {
+      return ConfigReader.read(file, System.getenv(), sets);
+    }
+
+    static WorkerConfig warned(ConfigReader.Read read) {
       read.warnings().forEach(LOG::warn);
       return read.config();
     }
@@ -152,8 +171,15 @@ public final class Main {
 
     @Override
     public Integer call() throws Exception {
+      ConfigReader.Read read = configured.readQuietly();
+      WorkerConfig config = read.config();
+      try (Logging _ = new Logging(config.log(), config.loki(), Worker.name(config))) {
+        return run(Configured.warned(read));
+      }
+    }
+
+    private int run(WorkerConfig config) throws InterruptedException {
       AtomicReference<@Nullable Worker> asked = new AtomicReference<>();
-      WorkerConfig config = configured.read();
       Signals.handle(
           List.of("TERM", "INT"),
           () -> {
@@ -458,6 +484,87 @@ public final class Main {
         }
       }
       return 0;
+    }
+  }
+
+  @Command(
+      name = "health",
+      mixinStandardHelpOptions = true,
+      description =
+          "Asks this host's worker whether it is well, prints what it checks, and exits with 0 or"
+              + " 1; for HEALTHCHECK.")
+  static final class Health implements Callable<Integer> {
+    private static final int LONGEST_MS = 5000;
+
+    @Mixin private final Configured configured = new Configured();
+
+    @Parameters(
+        arity = "0..1",
+        paramLabel = "PROBE",
+        defaultValue = "ready",
+        description = "started, ready or live; default: ${DEFAULT-VALUE}")
+    private Probes.Kind kind = Probes.Kind.READY;
+
+    @Override
+    public Integer call() throws Exception {
+      int port = configured.read().observe().openPort().orElse(0);
+      if (port == 0) {
+        System.err.println("rq-worker: observe.port names no port to ask.");
+        return 1;
+      }
+      String page = "http://127.0.0.1:%d/%s".formatted(port, kind.name().toLowerCase(Locale.ROOT));
+      // The client of java.net.http takes longer to load than all the rest.
+      if (!(URI.create(page).toURL().openConnection(Proxy.NO_PROXY)
+          instanceof HttpURLConnection asked)) {
+        throw new IllegalStateException("no HTTP");
+      }
+      asked.setConnectTimeout(LONGEST_MS);
+      asked.setReadTimeout(LONGEST_MS);
+      try {
+        boolean well = asked.getResponseCode() == 200;
+        try (InputStream said = well ? asked.getInputStream() : asked.getErrorStream()) {
+          said.transferTo(System.out);
+        }
+        return well ? 0 : 1;
+      } catch (IOException e) {
+        System.err.println("rq-worker: %s cannot be asked: %s".formatted(page, e.getMessage()));
+        return 1;
+      }
+    }
+  }
+
+  @Command(
+      name = "logs",
+      mixinStandardHelpOptions = true,
+      description =
+          "Prints what the processes of a job print: of a running one from its worker, wherever"
+              + " that is; of a WEPP job that has ended from the .err files, where the run is"
+              + " mounted.")
+  static final class Logs implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Option(
+        names = {"-f", "--follow"},
+        description = "wait for its start, and go on until it ends")
+    private boolean follow;
+
+    @Parameters(paramLabel = "JOB", description = "the job's id")
+    private String job = "";
+
+    @Override
+    public Integer call() throws Exception {
+      WorkerConfig config = configured.read();
+      try (RedisAccess redis = Worker.redis(config);
+          JobQueue jobs = Worker.queue(config, redis, InstantSource.system());
+          JobLog log = new JobLog(redis, config.redis().keyPrefix())) {
+        LogReader output =
+            new LogReader(
+                log,
+                jobs,
+                call -> WeppFunctions.logs(Worker.runFolders(config.wepp()), call),
+                System.out);
+        return output.print(job, follow) ? 0 : 1;
+      }
     }
   }
 

@@ -10,6 +10,7 @@ import cloud.wepp.rq.Leases;
 import cloud.wepp.rq.Leases.Overdue;
 import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.rq.Settlement;
+import cloud.wepp.worker.job.JobListener;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -42,6 +43,7 @@ final class Reclaim implements AutoCloseable {
   private final Recovery recovery;
   private final Verdict verdict;
   private final Policy policy;
+  private final List<JobListener> listeners;
   private final InstantSource clock;
   private Instant last = Instant.EPOCH; // Redis' clock at the last look
   private long lastNanos; // this process's clock then
@@ -63,6 +65,7 @@ final class Reclaim implements AutoCloseable {
       Recovery recovery,
       Verdict verdict,
       Policy policy,
+      List<JobListener> listeners,
       InstantSource clock) {
     this.leases = leases;
     this.jobs = jobs;
@@ -70,6 +73,7 @@ final class Reclaim implements AutoCloseable {
     this.recovery = recovery;
     this.verdict = verdict;
     this.policy = policy;
+    this.listeners = listeners;
     this.clock = clock;
     disturbed();
   }
@@ -131,6 +135,7 @@ final class Reclaim implements AutoCloseable {
     FaultPoint.RECLAIMED.reached();
     if (settled != Settled.LEFT) {
       LOG.warn("Job {}: {}. {}", dead.claim().job().id(), crash, words(settled, settlement));
+      listeners.forEach(listener -> listener.reclaimed(dead.claim()));
     }
   }
 

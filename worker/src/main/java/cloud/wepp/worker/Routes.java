@@ -87,6 +87,11 @@ final class Routes {
     }
   }
 
+  /** Whether every job of a queue is taken, whatever its function. */
+  boolean takesAll(String queue) {
+    return python(queue).taken && refused.isEmpty();
+  }
+
   /**
    * What was found of a waiting job.
    *

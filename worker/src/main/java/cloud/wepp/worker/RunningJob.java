@@ -14,6 +14,8 @@ final class RunningJob {
   private final Claim claim;
   private final boolean lasts;
   private final Thread thread;
+  private final OutputTail output = new OutputTail();
+  private volatile boolean followed;
   private @Nullable Future<?> timeout; // these three are guarded by this
   private @Nullable StopReason reason;
   private boolean ended;
@@ -27,6 +29,20 @@ final class RunningJob {
 
   Claim claim() {
     return claim;
+  }
+
+  /** What it has printed. */
+  OutputTail output() {
+    return output;
+  }
+
+  /** Somebody wants to see what it prints. */
+  void followed() {
+    followed = true;
+  }
+
+  boolean isFollowed() {
+    return followed;
   }
 
   /** Whether a worker that has to leave waits for the job's end. */

@@ -25,6 +25,7 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
   private final ProcessRunner processes;
   private final Duration safe;
   private final Runnable shutdown;
+  private final Followers followers;
   private volatile boolean leaving; // every job is to end at once
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(
@@ -34,11 +35,12 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
    * @param lease how long a claim holds after a heartbeat
    * @param shutdown what rq's {@code shutdown} command starts; must not block
    */
-  RunningJobs(ProcessRunner processes, Duration lease, Runnable shutdown) {
+  RunningJobs(ProcessRunner processes, Duration lease, Runnable shutdown, Followers followers) {
     this.processes = processes;
     this.safe =
         lease.compareTo(MARGIN.multipliedBy(2)) > 0 ? lease.minus(MARGIN) : lease.dividedBy(2);
     this.shutdown = shutdown;
+    this.followers = followers;
   }
 
   /**
@@ -70,6 +72,7 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
     job.end();
     byWorker.remove(job.claim().worker(), job);
     processes.leaseEnded(job.claim().id());
+    followers.ended(job);
   }
 
   Collection<RunningJob> all() {
@@ -146,6 +149,14 @@ final class RunningJobs implements Commands.Listener, AutoCloseable {
     RunningJob job = byWorker.get(worker);
     if (job != null && job.claim().job().id().equals(jobId)) {
       job.stop(StopReason.STOPPED);
+    }
+  }
+
+  @Override
+  public void follow(String worker, String jobId, String token) {
+    RunningJob job = byWorker.get(worker);
+    if (job != null && job.claim().job().id().equals(jobId)) {
+      followers.asked(job, token);
     }
   }
 

@@ -3,8 +3,10 @@ package cloud.wepp.worker;
 import cloud.wepp.rq.Commands;
 import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.rq.Janitor;
+import cloud.wepp.rq.JobLog;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.Leases;
+import cloud.wepp.rq.QueueLoad;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.Scheduler;
@@ -17,6 +19,9 @@ import cloud.wepp.worker.ledger.LedgerStore;
 import cloud.wepp.worker.ledger.LedgerUnavailable;
 import cloud.wepp.worker.ledger.Months;
 import cloud.wepp.worker.ledger.PostgresAccess;
+import cloud.wepp.worker.observe.DeletionCost;
+import cloud.wepp.worker.observe.Metrics;
+import cloud.wepp.worker.observe.Probes;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
 import cloud.wepp.worker.python.PythonHandler;
@@ -24,6 +29,7 @@ import cloud.wepp.worker.wepp.CligenFunctions;
 import cloud.wepp.worker.wepp.RunFolders;
 import cloud.wepp.worker.wepp.WeppFunctions;
 import java.net.InetAddress;
+import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -34,6 +40,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
@@ -54,6 +61,9 @@ public final class Worker implements AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(Worker.class);
 
+  /** Kubernetes asks not to change a pod's deletion cost often. */
+  private static final Duration COST_LOOKS = Duration.ofSeconds(30);
+
   private final WorkerConfig config;
   private final Heartbeat.Registration registration;
   private final RedisAccess redis;
@@ -63,14 +73,21 @@ public final class Worker implements AutoCloseable {
   private final ProcessRunner processes;
   private final Webhooks webhooks;
   private final @Nullable PythonHandler python;
+  private final Followers followers;
   private final RunningJobs running;
   private final Heartbeat heartbeat;
   private final Housekeeping housekeeping;
   private final Intake intake;
   private final Commands commands;
+  private final Metrics metrics;
+  private final QueueWatch watch;
+  private final @Nullable Probes probes;
+  private final @Nullable DeletionCost cost;
   private final List<Thread> slots = new ArrayList<>();
   private final CountDownLatch drain = new CountDownLatch(1);
   private final AtomicBoolean signaled = new AtomicBoolean();
+  private volatile boolean started;
+  private volatile boolean leaving;
 
   /** Builds everything; takes no job before {@link #start}. */
   Worker(
@@ -81,17 +98,27 @@ public final class Worker implements AutoCloseable {
       InstantSource clock) {
     this.config = config;
     webhooks = new Webhooks(clock);
-    List<JobListener> listeners = new ArrayList<>(others);
-    listeners.add(webhooks);
     WorkerConfig.Timing timing = config.timing();
     registration = registration(config);
+    metrics =
+        new Metrics(
+            new Metrics.Observed(
+                VERSION,
+                registration.queues(),
+                modules(config),
+                registration.workers().size(),
+                this::running,
+                () -> leaving));
+    List<JobListener> listeners = new ArrayList<>(others);
+    listeners.addAll(List.of(webhooks, metrics));
     redis = redis(config);
     jobs = untilReachable(config.redis().startWait(), () -> queue(config, redis, clock));
     records = new Records(config, redis, registration.workers().getFirst(), listeners, clock);
     weppcloud =
         new WeppcloudRedis(redis, config.redis().statusDatabase(), config.redis().prepDatabase());
     processes = ProcessRunner.start();
-    running = new RunningJobs(processes, timing.lease(), drain::countDown);
+    followers = new Followers(() -> new JobLog(redis, config.redis().keyPrefix()));
+    running = new RunningJobs(processes, timing.lease(), drain::countDown, followers);
     Map<String, JobHandler> natives = new HashMap<>(Routes.BUILT_IN);
     natives.putAll(models(config, processes));
     natives.putAll(more);
@@ -110,6 +137,7 @@ public final class Worker implements AutoCloseable {
             verdict,
             new Reclaim.Policy(
                 Set.copyOf(registration.queues()), timing.calm(), config.recovery().crashes()),
+            listeners,
             clock);
     housekeeping = housekeeping(config, redis, registration, reclaim, clock);
     JobRunner runner =
@@ -128,6 +156,87 @@ public final class Worker implements AutoCloseable {
                 }
               }));
     }
+    watch =
+        new QueueWatch(
+            new QueueLoad(redis, config.redis().keyPrefix()),
+            jobs,
+            registration.queues(),
+            routes,
+            config.ledger().stopAt(),
+            metrics);
+    cost = deletionCost(config, running, clock);
+    probes =
+        config.observe().openPort().isPresent()
+            ? new Probes(config.observe().openPort().getAsInt(), checks(), metrics::scrape)
+            : null;
+  }
+
+  /** Those whose functions are named in metrics, however many others there are. */
+  private static List<String> modules(WorkerConfig config) {
+    List<String> modules = new ArrayList<>(config.python().preload());
+    WeppFunctions.NAMES.forEach(name -> modules.add(name.substring(0, name.lastIndexOf('.'))));
+    return modules;
+  }
+
+  private int running() {
+    return running.all().size();
+  }
+
+  /** Of the probes and metrics; empty when there is none. */
+  OptionalInt port() {
+    return probes == null ? OptionalInt.empty() : probes.port();
+  }
+
+  /** What must be well for a worker to be started, ready, and alive. */
+  private Map<Probes.Kind, List<Probes.Check>> checks() {
+    WorkerConfig.Timing timing = config.timing();
+    Duration patience = timing.heartbeat().plus(config.redis().timeout()).multipliedBy(3);
+    Probes.Check begun =
+        new Probes.Check(
+            "started", () -> new Probes.Found(started, started ? "takes jobs" : "not yet"));
+    return Map.of(
+        Probes.Kind.STARTED,
+        List.of(begun),
+        Probes.Kind.READY,
+        List.of(
+            begun,
+            new Probes.Check(
+                "staying", () -> new Probes.Found(!leaving, leaving ? "is leaving" : "stays")),
+            new Probes.Check("redis", () -> recent(heartbeat.sinceAnswer(), patience))),
+        Probes.Kind.LIVE,
+        List.of(
+            new Probes.Check("heartbeat", () -> recent(heartbeat.sinceTurn(), patience)),
+            new Probes.Check("slots", this::slotsLive)));
+  }
+
+  private static Probes.Found recent(Duration since, Duration longest) {
+    return new Probes.Found(
+        since.compareTo(longest) < 0, "the last one was %d s ago".formatted(since.toSeconds()));
+  }
+
+  /** A slot's thread ends only when the worker takes no more jobs. */
+  private Probes.Found slotsLive() {
+    long alive = slots.stream().filter(Thread::isAlive).count();
+    return new Probes.Found(
+        !started || intake.isClosed() || alive == slots.size(),
+        "%d of %d".formatted(alive, slots.size()));
+  }
+
+  private static @Nullable DeletionCost deletionCost(
+      WorkerConfig config, RunningJobs running, InstantSource clock) {
+    WorkerConfig.Kubernetes to = config.kubernetes();
+    DeletionCost.Account account =
+        new DeletionCost.Account(
+            URI.create(to.api()), to.account(), to.pod().orElseGet(() -> name(config)));
+    return to.deletionCost() && account.isThere()
+        ? new DeletionCost(
+            account,
+            () ->
+                running.all().stream()
+                    .map(job -> Duration.between(job.claim().startedAt(), clock.instant()))
+                    .toList(),
+            COST_LOOKS)
+        : null;
   }
 
   /**
@@ -155,6 +264,11 @@ public final class Worker implements AutoCloseable {
     housekeeping.start(config.timing());
     intake.start();
     slots.forEach(Thread::start);
+    watch.start(config.observe().every());
+    if (cost != null) {
+      cost.start();
+    }
+    started = true;
     LOG.info(
         "{} slots serve {} as {}",
         slots.size(),
@@ -352,6 +466,7 @@ public final class Worker implements AutoCloseable {
 
   /** No new jobs from now on. */
   public void drain() {
+    leaving = true;
     drain.countDown();
     intake.close();
   }
@@ -390,11 +505,16 @@ public final class Worker implements AutoCloseable {
         LOG.debug("Waiting for jobs of functions that recovery.finish names");
       }
     }
+    if (cost != null) {
+      cost.close();
+    }
+    watch.close();
     // The heartbeat outlives the slots, so that a job that ends slowly keeps its lease.
     heartbeat.close();
     housekeeping.close();
     running.close();
     commands.close();
+    followers.close();
     try {
       jobs.unregister(registration.workers(), registration.queues());
     } catch (QueueUnavailable e) {
@@ -409,6 +529,10 @@ public final class Worker implements AutoCloseable {
     weppcloud.close();
     jobs.close();
     redis.close();
+    if (probes != null) {
+      probes.close();
+    }
+    metrics.close();
   }
 
   /** Those who watch busy slots see that they will leave. */

@@ -58,6 +58,17 @@ class ArchitectureTest {
   }
 
   @Test
+  void onlyObserveCountsServesAndSetsUpLogs() {
+    holds(
+        noClasses()
+            .that()
+            .resideOutsideOfPackage("cloud.wepp.worker.observe")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("io.micrometer..", "com.sun.net.httpserver..", "ch.qos.logback.."));
+  }
+
+  @Test
   void theProtocolKnowsNoWorker() {
     holds(
         noClasses()
@@ -89,6 +100,7 @@ class ArchitectureTest {
                 "cloud.wepp.worker.process",
                 "cloud.wepp.worker.wepp",
                 "cloud.wepp.worker.ledger",
+                "cloud.wepp.worker.observe",
                 "cloud.wepp.worker.config")
             .should()
             .dependOnClassesThat()

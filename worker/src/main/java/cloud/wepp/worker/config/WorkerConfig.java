@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * All settings, read once at start. A setting's name is mechanical: {@code timing.resultTtl} is
@@ -20,7 +21,11 @@ public record WorkerConfig(
     Recovery recovery,
     Ledger ledger,
     Wepp wepp,
-    Cligen cligen) {
+    Cligen cligen,
+    Observe observe,
+    Log log,
+    Loki loki,
+    Kubernetes kubernetes) {
 
   public record Redis(
       @Setting(
@@ -432,6 +437,71 @@ public record WorkerConfig(
               matches = "fail|warn")
           String verify) {}
 
+  public record Observe(
+      @Setting(
+              value = "9090",
+              is =
+                  "the port of `/metrics`, `/started`, `/ready` and `/live`; 0 for any that is"
+                      + " free, or off",
+              matches = "off|\\d{1,5}")
+          String port,
+      @Setting(value = "10s", is = "between two looks at the queues for the metrics", min = 100)
+          Duration every) {
+
+    /** Empty when there is to be none. */
+    public OptionalInt openPort() {
+      return port.equals("off") ? OptionalInt.empty() : OptionalInt.of(Integer.parseInt(port));
+    }
+  }
+
+  public record Log(
+      @Setting(
+              value = "text",
+              is =
+                  "how `rq-worker run` logs: lines for people on standard error (text), or one JSON"
+                      + " object a line on standard output (json)",
+              matches = "text|json")
+          String format) {}
+
+  public record Loki(
+      @Setting(
+              is =
+                  "Grafana Loki, to which log lines are sent as well, for example http://loki:3100",
+              matches = "https?://.+")
+          Optional<String> url,
+      @Setting(is = "its user") Optional<String> user,
+      @Setting(is = "its password") Optional<Secret> password,
+      @Setting(is = "its tenant") Optional<String> tenant,
+      @Setting(
+              value = "2s",
+              is = "how long a leaving worker waits for the last lines to be sent",
+              min = 0)
+          Duration drain) {
+
+    /** Without the password that the URL may hold. */
+    @Override
+    public String toString() {
+      return "Loki[url=%s, user=%s, password=%s, tenant=%s, drain=%s]"
+          .formatted(url.map(Secret::hiddenIn), user, password, tenant, drain);
+    }
+  }
+
+  public record Kubernetes(
+      @Setting(
+              value = "true",
+              is =
+                  "whether a pod that runs long jobs raises its deletion cost, so that fewer pods"
+                      + " are made by ending idle ones; only where the account below is")
+          boolean deletionCost,
+      @Setting(value = "https://kubernetes.default.svc", is = "its API", matches = "https?://.+")
+          String api,
+      @Setting(
+              value = "/var/run/secrets/kubernetes.io/serviceaccount",
+              is = "the folder of the service account: `token`, `namespace` and `ca.crt`")
+          Path account,
+      @Setting(is = "this pod's name; the host's name if not set", aliases = "POD_NAME")
+          Optional<String> pod) {}
+
   /** What no single setting can tell. */
   List<String> contradictions() {
     List<String> found = new ArrayList<>();
@@ -452,6 +522,9 @@ public record WorkerConfig(
             found.add(
                 "timing.termination-grace is %s, and leaving takes up to %s (timing.drain, timing.grace and %s to say so to Redis): the worker would be killed before it has given its jobs back."
                     .formatted(grace, timing.leaving(), Timing.RESERVE)));
+    if (observe.openPort().orElse(0) > 65_535) {
+      found.add("observe.port is %s: a port is 65535 at most.".formatted(observe.port()));
+    }
     if (!python.enabled() && servedQueues().isEmpty()) {
       found.add(
           "python.enabled is false and routing.native-queues names none of worker.queues (%s): there"

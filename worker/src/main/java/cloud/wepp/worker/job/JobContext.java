@@ -67,6 +67,9 @@ public interface JobContext {
   /** Sets keys of the job's {@code meta}, if the job still holds the bytes that were read. */
   void putMeta(Map<String, PyValue> entries);
 
+  /** One line that a process of the job has printed, for those who follow the job. */
+  void printed(String line);
+
   /** Notes for the history what the result is doubtful for, though the job went well. */
   void doubt(String text);
 

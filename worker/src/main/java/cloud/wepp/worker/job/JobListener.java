@@ -4,6 +4,7 @@ import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.Event;
 import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.Settlement;
+import cloud.wepp.worker.process.ProcessEnd;
 import java.time.Duration;
 import java.util.List;
 
@@ -15,6 +16,29 @@ public interface JobListener {
 
   /** A claim has ended: {@code settled} tells whether {@code settlement} was written. */
   default void settled(Claim claim, Settlement settlement, Settled settled) {}
+
+  /** The same claim, told after {@link #settled}: how the job went here. */
+  default void ended(Claim claim, Ran ran) {}
+
+  /**
+   * How a job went.
+   *
+   * @param function its dotted name; empty when its call cannot be read
+   * @param outcome finished, failed, stopped, retried, given_back (to its queue), canceled or lost
+   * @param waited in its queue
+   * @param ran until it had ended
+   */
+  record Ran(String function, String outcome, Duration waited, Duration ran) {}
+
+  /**
+   * A process of a job has ended.
+   *
+   * @param name for example {@code wepp hillslope 7}
+   */
+  default void used(String name, ProcessEnd end) {}
+
+  /** The claim of a worker that is gone was ended by this one. */
+  default void reclaimed(Claim claim) {}
 
   /**
    * All claims were confirmed.

@@ -112,7 +112,7 @@ public final class PythonHandler implements JobHandler, AutoCloseable {
   @Override
   public JobOutcome handle(Call call, JobContext context) throws InterruptedException {
     Path file = folder.resolve(context.claimId() + ".out");
-    try (JobOutput output = new JobOutput(file, context.jobId())) {
+    try (JobOutput output = new JobOutput(file, context)) {
       PythonJob job = new PythonJob(context, processes, output, settings.grace());
       for (int attempt = 1; attempt <= BEGINNINGS && !job.began(); attempt++) {
         Optional<JobOutcome> outcome = job.run(supervisor(context));

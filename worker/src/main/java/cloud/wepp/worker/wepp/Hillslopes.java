@@ -2,6 +2,7 @@ package cloud.wepp.worker.wepp;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
@@ -10,6 +11,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntSupplier;
+import org.slf4j.MDC;
 
 /**
  * All hillslopes of one run, several at once; at the first failure, and when the job is stopped,
@@ -41,6 +43,7 @@ record Hillslopes(List<Integer> ids, int atOnce) {
       throw new InterruptedException("stopped before the first hillslope");
     }
     AtomicInteger done = new AtomicInteger();
+    Map<String, String> job = MDC.getCopyOfContextMap(); // for what is logged
     ExecutorService threads =
         Executors.newFixedThreadPool(atOnce, Thread.ofPlatform().name("hillslope-", 0).factory());
     try {
@@ -49,6 +52,7 @@ record Hillslopes(List<Integer> ids, int atOnce) {
       for (int id : ids) {
         all.add(
             ended.submit(() -> {
+              MDC.setContextMap(job == null ? Map.of() : job);
               one.run(id, done::incrementAndGet);
               return null;
             }));

@@ -112,6 +112,7 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
             last.remove();
           }
           lines.accept(line);
+          context.printed(program.name() + ": " + line);
         };
     try {
       Path printed = Files.createTempFile(scratch, "printed-", ".out");

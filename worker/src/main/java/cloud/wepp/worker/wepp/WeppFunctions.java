@@ -1,5 +1,6 @@
 package cloud.wepp.worker.wepp;
 
+import cloud.wepp.rq.Call;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
@@ -90,9 +91,23 @@ public final class WeppFunctions {
   private static final String STORM_WATERSHED = MODULE + "run_ss_batch_watershed_rq";
   private static final String FLOWPATH = MODULE + "run_flowpath_rq";
 
+  private static final Map<String, List<String>> PARAMETERS =
+      Map.of(
+          HILLSLOPE,
+          List.of("runid", "wepp_id", "wepp_bin"),
+          HILLSLOPES,
+          List.of("runid"),
+          WATERSHED,
+          List.of("runid", "wepp_bin"),
+          STORM_HILLSLOPE,
+          List.of("runid", "wepp_id", "wepp_bin", "ss_batch_id"),
+          STORM_WATERSHED,
+          List.of("runid", "wepp_bin", "ss_batch_id"),
+          FLOWPATH,
+          List.of("runid", "flowpath", "wepp_bin"));
+
   /** The functions' dotted names. */
-  public static final Set<String> NAMES =
-      Set.of(HILLSLOPE, HILLSLOPES, WATERSHED, STORM_HILLSLOPE, STORM_WATERSHED, FLOWPATH);
+  public static final Set<String> NAMES = PARAMETERS.keySet();
 
   /** The functions by their dotted names. */
   public static Map<String, JobHandler> of(
@@ -100,21 +115,44 @@ public final class WeppFunctions {
     WeppFunctions wepp = new WeppFunctions(folders, settings, processes, cpu);
     return Map.of(
         HILLSLOPE,
-        wepp.function(List.of("runid", "wepp_id", "wepp_bin"), 2, wepp.one(wepp::hillslope)),
+        wepp.function(HILLSLOPE, 2, wepp.one(wepp::hillslope)),
         HILLSLOPES,
-        wepp.function(List.of("runid"), 1, wepp::hillslopes),
+        wepp.function(HILLSLOPES, 1, wepp::hillslopes),
         WATERSHED,
-        wepp.function(List.of("runid", "wepp_bin"), 1, wepp.one(wepp::watershed)),
+        wepp.function(WATERSHED, 1, wepp.one(wepp::watershed)),
         STORM_HILLSLOPE,
-        wepp.function(
-            List.of("runid", "wepp_id", "wepp_bin", "ss_batch_id"),
-            2,
-            wepp.one(wepp::stormHillslope)),
+        wepp.function(STORM_HILLSLOPE, 2, wepp.one(wepp::stormHillslope)),
         STORM_WATERSHED,
-        wepp.function(
-            List.of("runid", "wepp_bin", "ss_batch_id"), 1, wepp.one(wepp::stormWatershed)),
+        wepp.function(STORM_WATERSHED, 1, wepp.one(wepp::stormWatershed)),
         FLOWPATH,
-        wepp.function(List.of("runid", "flowpath", "wepp_bin"), 2, wepp.one(wepp::flowpath)));
+        wepp.function(FLOWPATH, 2, wepp.one(wepp::flowpath)));
+  }
+
+  /**
+   * The logs of the models that a call runs; none of another function, or of a run that is not
+   * here.
+   */
+  public static List<Path> logs(RunFolders folders, Call call) {
+    if (!NAMES.contains(call.function())) {
+      return List.of();
+    }
+    try {
+      Arguments arguments = Arguments.bind(call, parameters(call.function()), 1);
+      RunFolder folder = new RunFolder(folders.find(arguments.text("runid")));
+      List<String> stems =
+          switch (call.function()) {
+            case HILLSLOPES -> folder.hillslopes().stream().map(id -> "p" + id).toList();
+            case HILLSLOPE -> List.of("p" + arguments.number("wepp_id"));
+            case STORM_HILLSLOPE ->
+                List.of("p" + arguments.number("wepp_id") + "." + arguments.number("ss_batch_id"));
+            case STORM_WATERSHED -> List.of("pw0." + arguments.number("ss_batch_id"));
+            case FLOWPATH -> List.of(arguments.name("flowpath"));
+            default -> List.of("pw0");
+          };
+      return stems.stream().map(stem -> folder.runs().resolve(stem + ".err")).toList();
+    } catch (JobFailed e) {
+      return List.of();
+    }
   }
 
   /** The one model that a function runs. */
@@ -211,11 +249,15 @@ public final class WeppFunctions {
     return PyValue.None.NONE;
   }
 
+  private static List<String> parameters(String function) {
+    return PARAMETERS.getOrDefault(function, List.of());
+  }
+
   private static String channel(Arguments arguments) {
     return arguments.shown("runid") + ":" + PANEL;
   }
 
-  private JobHandler function(List<String> parameters, int required, RunFunction.Body body) {
-    return new RunFunction(folders, PANEL, parameters, required, body);
+  private JobHandler function(String name, int required, RunFunction.Body body) {
+    return new RunFunction(folders, PANEL, parameters(name), required, body);
   }
 }

@@ -127,6 +127,9 @@ class RecordingContext implements JobContext {
   public void putMeta(Map<String, PyValue> entries) {}
 
   @Override
+  public void printed(String line) {}
+
+  @Override
   public void doubt(String text) {
     doubts.add(text);
   }
