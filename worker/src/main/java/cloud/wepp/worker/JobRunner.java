@@ -15,7 +15,6 @@ import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.job.StopReason;
-import cloud.wepp.worker.process.Limits;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.time.Duration;
@@ -40,6 +39,7 @@ final class JobRunner {
   private final Recovery recovery;
   private final Verdict verdict;
   private final RunningJobs running;
+  private final JobLimits limits;
   private final List<JobListener> listeners;
   private final InstantSource clock;
 
@@ -50,6 +50,7 @@ final class JobRunner {
       Recovery recovery,
       Verdict verdict,
       RunningJobs running,
+      JobLimits limits,
       List<JobListener> listeners,
       InstantSource clock) {
     this.jobs = jobs;
@@ -58,6 +59,7 @@ final class JobRunner {
     this.recovery = recovery;
     this.verdict = verdict;
     this.running = running;
+    this.limits = limits;
     this.listeners = listeners;
     this.clock = clock;
   }
@@ -76,7 +78,7 @@ final class JobRunner {
         new ClaimContext(
             job,
             () -> recovery.again(claim.job(), task.call, true),
-            Limits.NONE,
+            limits.of(task.call.function(), claim.job()),
             jobs,
             weppcloud,
             clock);

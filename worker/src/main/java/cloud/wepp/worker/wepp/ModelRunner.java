@@ -3,6 +3,7 @@ package cloud.wepp.worker.wepp;
 import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.process.CpuBudget;
+import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.LineTail;
 import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
@@ -22,6 +23,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -140,8 +142,7 @@ final class ModelRunner {
         if (model.kind() == Kind.HILLSLOPE) {
           log.note("attempt %d/%d start".formatted(n, attempts));
         }
-        removeOldOutputs(model, answers);
-        Attempt attempt = attempt(model, log, context);
+        Attempt attempt = attempt(model, answers, log, context);
         boolean saysSuccess = attempt.lastLine().equals(model.kind().lastLine);
         if (saysSuccess || !attempt.end().timedOut()) {
           verify(model, attempt, answers, saysSuccess);
@@ -229,7 +230,24 @@ final class ModelRunner {
     }
   }
 
-  private Attempt attempt(Model model, ErrLog log, JobContext context)
+  /** Once, or with more memory again where that was too little and more is allowed. */
+  private Attempt attempt(Model model, Answers answers, ErrLog log, JobContext context)
+      throws JobFailed, InterruptedException {
+    Optional<Limits> limits = Optional.of(context.limits());
+    while (true) {
+      removeOldOutputs(model, answers);
+      Attempt attempt = attempt(model, limits.get(), log, context);
+      limits = limits.get().more();
+      if (attempt.end().cause() != ProcessEnd.Cause.MEMORY || limits.isEmpty()) {
+        return attempt;
+      }
+      log.note(
+          "%s; trying again with a limit of %s"
+              .formatted(attempt.end().words(), ProcessEnd.size(limits.get().memoryBytes())));
+    }
+  }
+
+  private Attempt attempt(Model model, Limits limits, ErrLog log, JobContext context)
       throws JobFailed, InterruptedException {
     Deque<String> last = new ArrayDeque<>();
     String channel = model.kind() == Kind.WATERSHED ? model.channel() : null;
@@ -239,7 +257,7 @@ final class ModelRunner {
         ProcessEnd end =
             watch(
                 model,
-                printed,
+                spec(model, limits, printed, context),
                 line -> {
                   log.line(line);
                   last.add(line);
@@ -267,16 +285,17 @@ final class ModelRunner {
   }
 
   /** Returns when every line has been told, also a last one without an end. */
-  private ProcessEnd watch(Model model, Path printed, Consumer<String> lines, JobContext context)
+  private ProcessEnd watch(
+      Model model, ProcessSpec spec, Consumer<String> lines, JobContext context)
       throws IOException, SpawnFailed, InterruptedException {
-    try (LineTail tail = new LineTail(printed, lines);
+    try (LineTail tail = new LineTail(spec.output(), lines);
         CpuBudget.Share _ = cpu.acquire()) {
       Runnable look =
           () -> {
             FaultPoint.RUNNING.reached();
             tail.look();
           };
-      ProcessEnd end = processes.run(spec(model, printed, context), LOOK_AT_OUTPUT, look);
+      ProcessEnd end = processes.run(spec, LOOK_AT_OUTPUT, look);
       context.account(model.name(), end);
       return end;
     } catch (ProcessStopped e) {
@@ -285,7 +304,7 @@ final class ModelRunner {
     }
   }
 
-  private ProcessSpec spec(Model model, Path printed, JobContext context) {
+  private ProcessSpec spec(Model model, Limits limits, Path printed, JobContext context) {
     return new ProcessSpec(
         List.of(model.executable().toString()),
         model.runs(),
@@ -294,7 +313,7 @@ final class ModelRunner {
         environment(model, context),
         model.timeout(),
         grace,
-        context.limits());
+        limits);
   }
 
   private static Map<String, String> environment(Model model, JobContext context) {
