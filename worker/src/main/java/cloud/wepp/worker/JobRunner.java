@@ -19,7 +19,6 @@ import cloud.wepp.worker.job.JobListener.Ran;
 import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.job.StopReason;
 import cloud.wepp.worker.observe.LogContext;
-import cloud.wepp.worker.process.Limits;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.time.Duration;
@@ -44,6 +43,7 @@ final class JobRunner {
   private final Recovery recovery;
   private final Verdict verdict;
   private final RunningJobs running;
+  private final JobLimits limits;
   private final List<JobListener> listeners;
   private final InstantSource clock;
 
@@ -54,6 +54,7 @@ final class JobRunner {
       Recovery recovery,
       Verdict verdict,
       RunningJobs running,
+      JobLimits limits,
       List<JobListener> listeners,
       InstantSource clock) {
     this.jobs = jobs;
@@ -62,6 +63,7 @@ final class JobRunner {
     this.recovery = recovery;
     this.verdict = verdict;
     this.running = running;
+    this.limits = limits;
     this.listeners = listeners;
     this.clock = clock;
   }
@@ -81,7 +83,7 @@ final class JobRunner {
             job,
             () -> recovery.again(claim.job(), task.call, true),
             listeners,
-            Limits.NONE,
+            limits.of(task.call.function(), claim.job()),
             jobs,
             weppcloud,
             clock);

@@ -91,7 +91,7 @@ record SeenJob(
     }
   }
 
-  private static boolean isJson(byte[] meta) {
+  static boolean isJson(byte[] meta) {
     return meta.length > 0 && meta[0] == '{';
   }
 

@@ -141,7 +141,16 @@ public final class Worker implements AutoCloseable {
             clock);
     housekeeping = housekeeping(config, redis, registration, reclaim, clock);
     JobRunner runner =
-        new JobRunner(jobs, weppcloud, routes, recovery, verdict, running, listeners, clock);
+        new JobRunner(
+            jobs,
+            weppcloud,
+            routes,
+            recovery,
+            verdict,
+            running,
+            new JobLimits(config.limits()),
+            listeners,
+            clock);
     commands = jobs.commands(registration.workers(), running);
     AtomicInteger left = new AtomicInteger(registration.workers().size());
     for (String worker : registration.workers()) {

@@ -17,6 +17,7 @@ public record WorkerConfig(
     Slots worker,
     Routing routing,
     Python python,
+    Limits limits,
     Timing timing,
     Recovery recovery,
     Ledger ledger,
@@ -186,6 +187,38 @@ public record WorkerConfig(
               value = "false",
               is = "for development: whether it is replaced when a module's source has changed")
           boolean reload) {}
+
+  /**
+   * What jobs may use. Of the patterns of functions the first that matches counts; in a job's
+   * {@code meta} {@code rq_worker_memory_mb}, {@code rq_worker_cpu_seconds}, {@code
+   * rq_worker_open_files} and {@code rq_worker_file_mb} ask for other bounds.
+   */
+  public record Limits(
+      @Setting(
+              is =
+                  "the most memory in MiB for each model of a function, and for a Python job, as"
+                      + " `*.run_watershed_rq:4096`, or `…:4096-8192` if a job's meta, or another"
+                      + " try, may raise it so far; several with commas between them",
+              matches = BOUNDS)
+          List<String> memory,
+      @Setting(is = "the same of processor time in seconds", matches = BOUNDS) List<String> cpuTime,
+      @Setting(is = "the same of open files", matches = BOUNDS) List<String> openFiles,
+      @Setting(is = "the same of the size of one file in MiB", matches = BOUNDS)
+          List<String> fileSize,
+      @Setting(
+              value = "0",
+              is =
+                  "how often a model that was ended because of its memory is tried again with more",
+              min = 0)
+          int memoryRetries,
+      @Setting(
+              value = "1.5",
+              is = "by how much its limit grows then",
+              matches = "[1-9]\\d?(\\.\\d{1,2})?")
+          String memoryFactor) {
+
+    static final String BOUNDS = "([^,]+:\\d{1,9}(-\\d{1,9})?(,|$))*";
+  }
 
   public record Timing(
       @Setting(value = "5s", is = "between two heartbeats", min = 100) Duration heartbeat,

@@ -7,8 +7,11 @@ import com.zaxxer.hikari.HikariDataSource;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -38,6 +41,13 @@ public final class LedgerStore implements AutoCloseable {
           + " coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
 
   private static final String READ_ONLY = "25006";
+
+  // Claims begin with their time in ms, 12 hex digits.
+  private static final String MEMORY =
+      "select function, percentile_disc(0.95) within group (order by memory) from"
+          + " rq_worker.execution where memory > 0 and function is not null and claim >="
+          + " lpad(to_hex(((extract(epoch from now()) - ?) * 1000)::bigint), 12, '0') group by"
+          + " function";
 
   private static final String PARK =
       "insert into rq_worker.event (source, stream_ms, stream_seq, event, job, fields)"
@@ -104,6 +114,27 @@ public final class LedgerStore implements AutoCloseable {
     migrate();
     try {
       return pool.getConnection();
+    } catch (SQLException e) {
+      throw unavailable(e);
+    }
+  }
+
+  /**
+   * What the processes of one job held at once, in 95 of 100 jobs of each function, in bytes.
+   *
+   * @param span how far back the jobs are looked at
+   */
+  public Map<String, Long> memory(Duration span) {
+    Map<String, Long> memory = new HashMap<>();
+    try (Connection connection = connect();
+        PreparedStatement query = connection.prepareStatement(MEMORY)) {
+      query.setLong(1, span.toSeconds());
+      try (ResultSet rows = query.executeQuery()) {
+        while (rows.next()) {
+          memory.put(rows.getString(1), rows.getLong(2));
+        }
+      }
+      return memory;
     } catch (SQLException e) {
       throw unavailable(e);
     }

@@ -226,6 +226,11 @@ public final class ProcessRunner implements AutoCloseable {
     }
   }
 
+  /** Limits a process that is there already; its memory is not watched here. */
+  public void limit(int pid, Limits limits) {
+    Libc.limit(pid, limits);
+  }
+
   /** The memory of a session and of what came from it, in bytes; up to a moment old. */
   public long sessionRss(int session) {
     return snapshot.rss(session);

@@ -32,6 +32,7 @@ final class PythonJob {
   private boolean relayed;
   private int horse;
   private long peakRss;
+  private long tooMuch; // the memory that was more than the limit; 0 while none was
   private final long started = System.nanoTime();
 
   PythonJob(JobContext context, ProcessRunner processes, JobOutput output, Duration grace) {
@@ -98,6 +99,10 @@ final class PythonJob {
         output.look();
         if (horse != 0) {
           peakRss = Math.max(peakRss, processes.peakRss(horse));
+          if (exceedsMemory()) {
+            relay(supervisor);
+            deadline = System.nanoTime() + grace.toNanos();
+          }
         }
         if (said == null) {
           if (System.nanoTime() - deadline > 0) {
@@ -112,6 +117,7 @@ final class PythonJob {
           }
         } else if (said.has("horse")) {
           horse = said.path("horse").asInt();
+          processes.limit(horse, context.limits());
           FaultPoint.RUNNING.reached();
           relay(supervisor);
         } else {
@@ -133,9 +139,21 @@ final class PythonJob {
     }
   }
 
+  /** Whether that is found just now. */
+  private boolean exceedsMemory() {
+    long limit = context.limits().memoryBytes();
+    if (limit == 0 || relayed) {
+      return false;
+    }
+    long held = processes.sessionRss(horse);
+    peakRss = Math.max(peakRss, held);
+    tooMuch = held > limit ? held : 0;
+    return tooMuch > 0;
+  }
+
   /** Passes a stop on, once, as rq's own command. Before there is a horse rq would not hear it. */
   private void relay(Supervisor supervisor) {
-    if (stopped == null || horse == 0 || relayed) {
+    if ((stopped == null && tooMuch == 0) || horse == 0 || relayed) {
       return;
     }
     relayed = true;
@@ -147,6 +165,10 @@ final class PythonJob {
   }
 
   private String why() {
+    if (tooMuch > 0) {
+      return "it held %s of memory; its limit is %s."
+          .formatted(ProcessEnd.size(tooMuch), ProcessEnd.size(context.limits().memoryBytes()));
+    }
     return switch (stopped) {
       case null -> "";
       case TIMEOUT ->
@@ -182,6 +204,9 @@ final class PythonJob {
   }
 
   private Cause cause(int exit) {
+    if (tooMuch > 0) {
+      return Cause.MEMORY;
+    }
     return switch (stopped) {
       case null -> exit < 0 ? Cause.SIGNAL : Cause.EXITED;
       case TIMEOUT -> Cause.TIMED_OUT;

@@ -206,7 +206,15 @@ record Cligen(
       List<String> command = new ArrayList<>();
       command.add(run.executable.toString());
       command.addAll(run.arguments);
-      program = new Program(run.name(), command, run.folder, run.stdin(), ENVIRONMENT, run.timeout);
+      program =
+          new Program(
+              run.name(),
+              command,
+              run.folder,
+              run.stdin(),
+              ENVIRONMENT,
+              run.timeout,
+              context.limits());
     }
 
     Made make() throws JobFailed, InterruptedException {

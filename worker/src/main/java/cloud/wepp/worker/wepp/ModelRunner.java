@@ -2,6 +2,7 @@ package cloud.wepp.worker.wepp;
 
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.process.CpuBudget;
+import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -172,6 +174,7 @@ final class ModelRunner {
     private final ModelLog log;
     private final JobContext context;
     private final List<String> timeouts = new ArrayList<>();
+    private Limits limits;
 
     Attempts(Model model, Answers answers, CpuBudget cpu, ModelLog log, JobContext context) {
       this.model = model;
@@ -179,6 +182,7 @@ final class ModelRunner {
       this.cpu = cpu;
       this.log = log;
       this.context = context;
+      limits = context.limits();
     }
 
     void run() throws JobFailed, InterruptedException {
@@ -195,6 +199,10 @@ final class ModelRunner {
           return;
         } else if (attempt.ran().end().timedOut() && !attempt.saysSuccess()) {
           timedOut(attempt);
+        } else if (mayHaveMore(attempt.ran().end())) {
+          log.note(
+              "%s; trying again with a limit of %s"
+                  .formatted(attempt.ran().end().words(), ProcessEnd.size(limits.memoryBytes())));
         } else if (fault == null) {
           throw failure(attempt);
         } else if (faults < settings.storageRetries()) {
@@ -213,6 +221,16 @@ final class ModelRunner {
               .formatted(model.id(), model.runs(), String.join("; ", timeouts)),
           List.of(),
           ProcessEnd.Cause.TIMED_OUT.word());
+    }
+
+    /** Whether its memory was too little, and more is allowed: then that is the limit now. */
+    private boolean mayHaveMore(ProcessEnd end) {
+      Optional<Limits> more = limits.more();
+      if (end.cause() != ProcessEnd.Cause.MEMORY || more.isEmpty()) {
+        return false;
+      }
+      limits = more.get();
+      return true;
     }
 
     private Attempt attempt() throws JobFailed, InterruptedException {
@@ -259,7 +277,8 @@ final class ModelRunner {
                   stage.runs(),
                   model.answers(),
                   Map.of(),
-                  model.timeout()),
+                  model.timeout(),
+                  limits),
               cpu,
               line -> {
                 log.line(line);

@@ -3,6 +3,7 @@ package cloud.wepp.worker.wepp;
 import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.process.CpuBudget;
+import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.LineTail;
 import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
@@ -57,6 +58,7 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
    * @param stdin null for none: whatever the program asks, it finds the end of its input
    * @param environment on top of the worker's own
    * @param timeout null for none but the job's own
+   * @param limits what it may use
    */
   record Program(
       String name,
@@ -64,7 +66,8 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
       Path folder,
       @Nullable Path stdin,
       Map<String, String> environment,
-      @Nullable Duration timeout) {}
+      @Nullable Duration timeout,
+      Limits limits) {}
 
   /** How a program ended, with the last lines that it printed. */
   record Attempt(Program program, ProcessEnd end, List<String> lastLines) {
@@ -166,7 +169,7 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
         environment,
         program.timeout(),
         grace,
-        context.limits());
+        program.limits());
   }
 
   /**

@@ -145,6 +145,8 @@ class Supervised:
             return "the kernel killed it: the memory of this container was used up."
         status, usage = self.horse_status, self.horse_usage
         peak = f" It had held {usage.ru_maxrss // 1024} MB of memory." if usage else ""
+        if status and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+            return f"it used more processor time than its limit.{peak}"
         if status and os.WIFSIGNALED(status):
             return f"it was killed by {signal.Signals(os.WTERMSIG(status)).name}, not by this worker.{peak}"
         return f"it ended by itself.{peak}"

@@ -128,6 +128,42 @@ class LedgerIT {
   }
 
   @Test
+  void everyProcessIsARow() throws Exception {
+    String id = enqueue();
+    try (Ledger _ = ledger("a")) {
+      Claim claim = jobs.take(jobs.request(queue, "w", List.of())).orElseThrow();
+      jobs.note(claim, "processes", "[[1,\"p 1\",\"memory\",-9,0.5,12.1,11,1,9000000,4,5,6,7]]");
+      jobs.settle(
+          claim,
+          new Settlement.Finish("", Duration.ofSeconds(500)),
+          new Ended(
+              InstantSource.system().instant(),
+              "m.big",
+              "",
+              "{\"processes\":2,\"memory\":12000000,\"list\":[[2,\"p"
+                  + " 2\",\"exited\",0,13,1.5,1,0.5,3000000,0,0,1,2],[\"bad\"]]}"));
+      awaitKept(3);
+    }
+    assertThat(
+            rows(
+                "select n, name, cause, exit, started_s, wall_s, user_s, system_s, peak_rss,"
+                    + " read_bytes, written_bytes, waits, preemptions from rq_worker.process where"
+                    + " job = ? order by n",
+                id))
+        .containsExactly(
+            "1 p 1 memory -9 0.5 12.1 11 1 9000000 4 5 6 7",
+            "2 p 2 exited 0 13 1.5 1 0.5 3000000 0 0 1 2");
+    assertThat(
+            rows(
+                "select jsonb_exists(fields, 'processes'), fields->'detail'->'list' from"
+                    + " rq_worker.event where job = ?",
+                id))
+        .as("the rows are not kept with the events, too")
+        .allMatch(fields -> fields.equals("f null"));
+    assertThat(store.memory(Duration.ofDays(1))).containsEntry("m.big", 12_000_000L);
+  }
+
+  @Test
   void whatAnOperatorDidIsNoEndOfAnExecution() throws Exception {
     String id = enqueue();
     try (Ledger _ = ledger("a");

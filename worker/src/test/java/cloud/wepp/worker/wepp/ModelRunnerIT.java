@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import cloud.wepp.worker.process.CpuBudget;
+import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.ProcessEnd;
 import cloud.wepp.worker.process.ProcessRunner;
 import java.io.IOException;
@@ -273,6 +274,24 @@ class ModelRunnerIT {
             """
                 .formatted(runs, 0, executable()));
     assertThat(job.used).as("no second attempt").hasSize(1);
+  }
+
+  @Test
+  void oneThatNeedsMoreMemoryIsTriedAgainWithMoreWhereItMay() throws Exception {
+    long mib = 1 << 20;
+    job.limits = new Limits(60 * mib, 0, 0, 0, new Limits.Growth(1, 4, 0));
+    String hungry = "(head -c 120000000 /dev/zero; sleep 1) | tail >/dev/null\n";
+    runHillslope(hungry + GOOD);
+    assertThat(job.used)
+        .extracting(used -> used.end().cause())
+        .containsExactly(ProcessEnd.Cause.MEMORY, ProcessEnd.Cause.EXITED);
+    assertThat(log("p1.err"))
+        .anyMatch(line -> line.endsWith("; trying again with a limit of 252 MB"));
+
+    job.limits = new Limits(60 * mib, 0, 0, 0, Limits.Growth.NONE);
+    assertThat(failure(() -> runHillslope(hungry + GOOD)))
+        .containsPattern("process: was ended by signal 9 .* MB; its limit was 63 MB\n")
+        .contains("returncode=-9");
   }
 
   @Test
