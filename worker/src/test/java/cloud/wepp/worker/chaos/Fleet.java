@@ -40,8 +40,12 @@ final class Fleet implements AutoCloseable {
           "timing.patience=3s",
           "ledger.takeover=3s");
 
+  /** A worker that took jobs and was never heard of again. */
+  static final String DEAD = "gone.1";
+
   final RedisServer redis;
   final Invariants invariants;
+  final JobQueue client;
   private final Site site;
 
   Fleet() {
@@ -57,15 +61,12 @@ final class Fleet implements AutoCloseable {
     this.site = site;
     redis = site.redis;
     invariants = new Invariants(redis, site.postgres);
+    client = site.client(Duration.ofMillis(1), Duration.ofSeconds(FAST ? 5 : 90));
   }
 
-  /**
-   * A client, or a worker that dies of nothing but its lease.
-   *
-   * @param lease of what it takes
-   */
-  JobQueue client(Duration lease) {
-    return site.client(lease, Duration.ofSeconds(FAST ? 5 : 90));
+  /** Takes a job for a worker whose lease is over at once. */
+  void takeAndDie(String job) {
+    assertThat(client.take(client.request("default", DEAD, List.of(job)))).isPresent();
   }
 
   /** Settings of one worker; later ones win. */
@@ -95,7 +96,10 @@ final class Fleet implements AutoCloseable {
   static Process program(List<String> jvm, List<String> settings) throws IOException {
     List<String> command =
         new ArrayList<>(
-            List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1", // half the processor time of a start
+                "-XX:+UseSerialGC"));
     command.addAll(jvm);
     command.addAll(List.of("-jar", JAR.toString(), "run"));
     settings.forEach(setting -> command.addAll(List.of("--set", setting)));
@@ -114,6 +118,7 @@ final class Fleet implements AutoCloseable {
 
   @Override
   public void close() {
+    client.close();
     site.close();
   }
 }

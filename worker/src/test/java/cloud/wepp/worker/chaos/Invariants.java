@@ -121,6 +121,28 @@ final class Invariants {
         .isEqualTo(ask("select count(*) from execution"));
   }
 
+  /** What is not as it must be, in numbers. */
+  Tally.Toll toll(Watersheds work) throws IOException, SQLException {
+    List<String> jobs = work.jobs();
+    long finished =
+        jobs.stream()
+            .filter(job -> redis.ask("HGET", "rq:job:" + job, "status").equals("finished"))
+            .count();
+    long again =
+        jobs.stream()
+            .mapToLong(job -> Long.parseLong(redis.ask("XLEN", "rq:results:" + job)))
+            .filter(results -> results > 1)
+            .count();
+    long ends = ask("select count(*) from event where event = 'finished'");
+    long ended = ask("select count(distinct job) from event where event = 'finished'");
+    return new Tally.Toll(
+        jobs.size() - finished,
+        work.doubled(),
+        Math.max(again, ends - ended),
+        states(work.folder()).size(),
+        jobs.size() - ended + ask("select count(*) from execution where event is null"));
+  }
+
   /** No process works below this folder any more. */
   static void assertNothingRunsIn(Path folder) {
     assertThat(states(folder)).as("processes that outlive their job").isEmpty();

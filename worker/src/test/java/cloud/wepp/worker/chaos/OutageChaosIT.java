@@ -2,14 +2,12 @@ package cloud.wepp.worker.chaos;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import cloud.wepp.rq.JobQueue;
 import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.testing.FaultProxy;
 import cloud.wepp.worker.testing.FaultProxy.Fault;
 import cloud.wepp.worker.testing.RecordingListener;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -23,13 +21,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Servers that fail, networks that are cut, and workers that stand still. */
 class OutageChaosIT {
-  private static final Duration DEAD = Duration.ofMillis(1);
-
   @TempDir Path folder;
   private final Fleet fleet = new Fleet();
   private final Invariants invariants = fleet.invariants;
   private final RecordingListener listener = new RecordingListener();
-  private final JobQueue client = fleet.client(DEAD);
   private final List<AutoCloseable> open = new ArrayList<>();
   private Watersheds work;
 
@@ -41,7 +36,6 @@ class OutageChaosIT {
   @AfterEach
   void close() throws Exception {
     closeWorkers();
-    client.close();
     fleet.close();
   }
 
@@ -80,7 +74,7 @@ class OutageChaosIT {
   @Test
   void aWorkerThatStandsStillForLongerThanItsLease() throws Exception {
     Process still = Fleet.program(List.of(), fleet.settings(work));
-    List<String> jobs = work.enqueue(client, false);
+    List<String> jobs = work.enqueue(fleet.client, false);
     invariants.awaitResults(jobs.subList(0, 1)); // it is at work
     signal("STOP", still.pid());
     worker();
@@ -100,7 +94,7 @@ class OutageChaosIT {
     FaultProxy network = FaultProxy.before(fleet.redis.url());
     open.add(network);
     Worker cut = worker("redis.url=" + network.through(fleet.redis.url()));
-    List<String> jobs = work.enqueue(client, false);
+    List<String> jobs = work.enqueue(fleet.client, false);
     awaitStarted(2);
     network.set(fault);
     Worker other = worker();
@@ -108,7 +102,7 @@ class OutageChaosIT {
     other.close();
     open.remove(other);
     network.set(Fault.NONE);
-    List<String> more = work.enqueue(client, false);
+    List<String> more = work.enqueue(fleet.client, false);
     jobs.addAll(more);
     invariants.awaitResults(more);
     open.remove(cut);
@@ -120,9 +114,8 @@ class OutageChaosIT {
   @Test
   void redisIsKilledAndComesBack() throws Exception {
     try (Fleet kept = Fleet.keeping(folder.resolve("redis"))) {
-      JobQueue enqueuer = kept.client(DEAD);
       Worker worker = Fleet.worker(kept.settings(work), listener);
-      List<String> jobs = work.enqueue(enqueuer, false);
+      List<String> jobs = work.enqueue(kept.client, false);
       awaitStarted(3);
       kept.redis.restart();
       kept.invariants.awaitResults(jobs);
@@ -133,7 +126,6 @@ class OutageChaosIT {
       assertThat(kept.invariants.ask("select count(*) from event where event = 'requeued'"))
           .as("jobs taken over while their worker lived")
           .isLessThanOrEqualTo(2); // those that the end of this test gave back
-      enqueuer.close();
     }
   }
 
@@ -141,14 +133,14 @@ class OutageChaosIT {
   @Test
   void redisComesBackEmpty() throws Exception {
     worker();
-    work.enqueue(client, false);
+    work.enqueue(fleet.client, false);
     awaitStarted(2);
     fleet.redis.restart();
     Invariants.until(
         "the slots are known again", () -> fleet.redis.ask("SCARD", "rq:workers").equals("2"));
     Invariants.until("what ran has ended", () -> Invariants.states(folder).isEmpty());
     invariants.forgetHistory();
-    List<String> jobs = work.enqueue(client, false);
+    List<String> jobs = work.enqueue(fleet.client, false);
     invariants.awaitResults(jobs);
     assertThat(fleet.redis.ask("ZCARD", "rq:finished:default"))
         .isEqualTo(Integer.toString(jobs.size()));
@@ -159,7 +151,7 @@ class OutageChaosIT {
   void redisStandsStill() throws Exception {
     work = Watersheds.layOut(folder, 1, "2");
     worker();
-    List<String> jobs = work.enqueue(client, false);
+    List<String> jobs = work.enqueue(fleet.client, false);
     awaitStarted(2);
     signal("STOP", fleet.redis.pid());
     Invariants.until("what runs is frozen", () -> Invariants.states(folder).contains("T"));
@@ -176,7 +168,7 @@ class OutageChaosIT {
   })
   void redisRefusesToWrite(String error, String breaks, String mends) throws Exception {
     worker();
-    List<String> jobs = work.enqueue(client, false);
+    List<String> jobs = work.enqueue(fleet.client, false);
     awaitStarted(3);
     fleet.redis.ask(breaks.split(" "));
     Invariants.until("it has refused often", () -> errors(error) > 10);
@@ -198,7 +190,7 @@ class OutageChaosIT {
   @Test
   void aRollingRestart() throws Exception {
     List<Worker> fleetOfThree = new ArrayList<>(List.of(worker(), worker(), worker()));
-    List<String> jobs = work.enqueue(client, false);
+    List<String> jobs = work.enqueue(fleet.client, false);
     awaitStarted(2);
     for (Worker old : fleetOfThree) {
       worker();
