@@ -77,6 +77,9 @@ class SecretsIT {
           Path arguments = Path.of("/proc/" + one.pid() + "/cmdline");
           seen.add(Files.exists(arguments) ? Files.readString(arguments) : "");
         }
+        for (int tries = 0; ended(postgres) < jobs.size() && tries < 60; tries++) {
+          redis.ask("BLPOP", "nothing", "1"); // the history is on its way
+        }
         postgres.stop();
         redis.restart(); // both are told of in the log
         process.toHandle().destroy();
@@ -94,6 +97,17 @@ class SecretsIT {
     try (Connection connection = DriverManager.getConnection(postgres.url());
         Statement one = connection.createStatement()) {
       one.execute(statement);
+    }
+  }
+
+  private static int ended(PostgresServer postgres) throws Exception {
+    try (Connection connection = DriverManager.getConnection(postgres.url());
+        Statement statement = connection.createStatement();
+        ResultSet count =
+            statement.executeQuery(
+                "select count(*) from rq_worker.execution where ended_at is not null")) {
+      count.next();
+      return count.getInt(1);
     }
   }
 
