@@ -101,6 +101,7 @@ public final class Demo implements Callable<Integer> {
                       "postgres.url=" + postgres.url(),
                       "worker.name=demo",
                       "python.enabled=false",
+                      "observe.port=off",
                       "routing.native-queues=default",
                       "worker.slots=2",
                       "wepp.bin-dir=" + bin,
