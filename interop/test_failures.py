@@ -37,7 +37,7 @@ def test_broken_model(queue, redis, new_run):
     if MODE == "native":
         assert "command: " in text and "/bin/wepp" in text
         assert f"folder: {run.inputs}" in text
-        assert "exit: code 2" in text
+        assert "process: exited with code 2" in text
         assert "last lines of output:\n" in text and "Fortran runtime error: End of file" in text
     assert "Fortran runtime error: End of file" in (run.inputs / "p1.err").read_text()
     assert f"Error running WEPP hillslope for wepp_id=1; runs_dir={run.inputs}" in text.splitlines()[-1]
