@@ -16,6 +16,14 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from rq import VERSION, Worker
+from rq.registry import (
+    CanceledJobRegistry,
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
 
 HERE = Path(__file__).resolve().parent
 LAUNCHER = HERE.parent / "rq-worker"
@@ -33,6 +41,16 @@ RQ_DATABASE, PREP_DATABASE, STATUS_DATABASE = 9, 0, 2
 
 # Where a worker runs native and Python functions side by side.
 BOTH_DATABASE = 5
+
+# rq's registries, by the names that its tools have for them.
+REGISTRIES = {
+    "started": StartedJobRegistry,
+    "finished": FinishedJobRegistry,
+    "failed": FailedJobRegistry,
+    "deferred": DeferredJobRegistry,
+    "scheduled": ScheduledJobRegistry,
+    "canceled": CanceledJobRegistry,
+}
 
 # A model that says when it runs, and goes on when it is let. A test that dies lets it go.
 HELD = """#!/bin/sh

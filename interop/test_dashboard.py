@@ -5,29 +5,14 @@ from datetime import datetime, timedelta
 import pytest
 from rq import Queue, Worker
 from rq.job import Job
-from rq.registry import (
-    CanceledJobRegistry,
-    DeferredJobRegistry,
-    FailedJobRegistry,
-    FinishedJobRegistry,
-    ScheduledJobRegistry,
-    StartedJobRegistry,
-)
+from rq.registry import FailedJobRegistry
 from rq.results import Result
 from rq.suspension import resume, suspend
 
-from harness import RQ_DATABASE, WEPP, rest
+from harness import REGISTRIES, RQ_DATABASE, WEPP, rest
 
 pytestmark = pytest.mark.version("2.0.0")
 NOOP = "cloud.wepp.noop"
-REGISTRIES = {
-    "started": StartedJobRegistry,
-    "finished": FinishedJobRegistry,
-    "failed": FailedJobRegistry,
-    "deferred": DeferredJobRegistry,
-    "scheduled": ScheduledJobRegistry,
-    "canceled": CanceledJobRegistry,
-}
 
 
 @pytest.fixture(scope="module")

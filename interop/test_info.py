@@ -7,27 +7,10 @@ from datetime import timedelta
 
 import pytest
 from rq import Queue, Worker
-from rq.registry import (
-    CanceledJobRegistry,
-    DeferredJobRegistry,
-    FailedJobRegistry,
-    FinishedJobRegistry,
-    ScheduledJobRegistry,
-    StartedJobRegistry,
-)
 from rq.results import Result
 from rq.suspension import suspend
 
-from harness import RQ, RQ_DATABASE, WEPP, launcher, python_environment
-
-REGISTRIES = {
-    "started": StartedJobRegistry,
-    "finished": FinishedJobRegistry,
-    "failed": FailedJobRegistry,
-    "deferred": DeferredJobRegistry,
-    "scheduled": ScheduledJobRegistry,
-    "canceled": CanceledJobRegistry,
-}
+from harness import REGISTRIES, RQ, RQ_DATABASE, WEPP, launcher, python_environment
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ final class Account {
 
   /** Why the last process ended; {@code failed} when it ended by itself. */
   String lastCause() {
-    return lastCause == ProcessEnd.Cause.EXITED ? "failed" : lastCause.word();
+    return lastCause.ofFailure();
   }
 
   /** Adds what the history keeps of the job's processes to a JSON object. */

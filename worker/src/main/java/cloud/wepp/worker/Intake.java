@@ -2,7 +2,6 @@ package cloud.wepp.worker;
 
 import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.JobQueue;
-import cloud.wepp.rq.JobRecord;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobListener;
 import java.time.Duration;
@@ -244,16 +243,11 @@ final class Intake implements AutoCloseable {
     private boolean heldBack; // whether the last read found jobs that may not start now; own thread
     private boolean exhausted; // whether a burst has come to this queue's end; guarded by lock
     private int reported; // foreign jobs when last told; own thread
-    private final Map<String, Routes.Route> known = // own thread
-        new LinkedHashMap<>() {
-          @Override
-          protected boolean removeEldestEntry(Map.Entry<String, Routes.Route> eldest) {
-            return size() > PAGE * MOST_PAGES * 2;
-          }
-        };
+    private final KnownRoutes known; // own thread
 
     Reader(String queue) {
       this.queue = queue;
+      known = new KnownRoutes(jobs, routes, PAGE * MOST_PAGES * 2);
       thread = Thread.ofPlatform().daemon().name("intake-" + queue).unstarted(this);
     }
 
@@ -376,10 +370,10 @@ final class Intake implements AutoCloseable {
       passed = 0;
       for (int page = 0; page < MOST_PAGES && added < PAGE; page++) {
         List<String> ids = jobs.ids(queue, page * PAGE, PAGE);
-        learn(ids);
+        known.learn(queue, ids);
         List<String> runnable = new ArrayList<>();
         for (String id : ids) {
-          Routes.Route route = known.get(id);
+          Routes.Route route = known.of(id);
           if (route != null && route.way().taken) {
             runnable.add(id);
           } else {
@@ -412,20 +406,13 @@ final class Intake implements AutoCloseable {
       }
     }
 
-    private void learn(List<String> ids) {
-      List<String> unknown = ids.stream().filter(id -> !known.containsKey(id)).distinct().toList();
-      for (JobRecord job : jobs.calls(unknown)) {
-        known.put(job.id(), routes.route(queue, job));
-      }
-    }
-
     /** An id that was given out lately is passed over: asking for it in vain searches the list. */
     private int offer(List<String> runnable) {
       lock.lock();
       try {
         int added = 0;
         for (String id : runnable) {
-          Routes.Route route = known.get(id);
+          Routes.Route route = known.of(id);
           if (given.contains(id) || givenBefore.contains(id)) {
             passed++;
           } else if (route == null || !admission.admitsFunction(route.function())) {

@@ -197,7 +197,7 @@ final class JobRunner {
       return asked(claim, settlement, ended, next);
     } catch (QueueUnavailable e) {
       LOG.error("Job {}: its end is refused, so it fails", claim.job().id(), e);
-      JobQueue.Settled settled = fail(claim, ended, e);
+      Settled settled = fail(claim, ended, e);
       // The next job may have been taken in the same trip.
       return new Turn(
           settled,
@@ -205,12 +205,12 @@ final class JobRunner {
     }
   }
 
-  private JobQueue.Settled fail(Claim claim, Ended ended, QueueUnavailable why) {
+  private Settled fail(Claim claim, Ended ended, QueueUnavailable why) {
     try {
       return asked(claim, verdict.refused(claim.job(), why), ended, Optional.empty()).settled();
     } catch (QueueUnavailable e) {
       LOG.error("Job {}: that is refused, too. It is left to maintenance.", claim.job().id(), e);
-      return JobQueue.Settled.LOST;
+      return Settled.LOST;
     }
   }
 

@@ -1,7 +1,6 @@
 package cloud.wepp.worker;
 
 import cloud.wepp.rq.JobQueue;
-import cloud.wepp.rq.JobRecord;
 import cloud.wepp.rq.QueueLoad;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.worker.observe.Metrics;
@@ -33,13 +32,7 @@ final class QueueWatch implements AutoCloseable {
   private final Routes routes;
   private final long mostEvents;
   private final Metrics metrics;
-  private final Map<String, Routes.Route> known = // timer thread
-      new LinkedHashMap<>() {
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<String, Routes.Route> eldest) {
-          return size() > JUDGED * 4;
-        }
-      };
+  private final KnownRoutes known; // timer thread
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().daemon().name("queue-watch").factory());
@@ -60,6 +53,7 @@ final class QueueWatch implements AutoCloseable {
     this.jobs = jobs;
     this.queues = queues;
     this.routes = routes;
+    known = new KnownRoutes(jobs, routes, JUDGED * 4);
     this.mostEvents = mostEvents;
     this.metrics = metrics;
   }
@@ -102,11 +96,8 @@ final class QueueWatch implements AutoCloseable {
   }
 
   private List<String> runnable(String queue, List<String> ids, Set<String> paused) {
-    List<String> unknown = ids.stream().filter(id -> !known.containsKey(id)).distinct().toList();
-    for (JobRecord job : jobs.calls(unknown)) {
-      known.put(job.id(), routes.route(queue, job));
-    }
-    return ids.stream().filter(id -> mayStart(known.get(id), paused)).toList();
+    known.learn(queue, ids);
+    return ids.stream().filter(id -> mayStart(known.of(id), paused)).toList();
   }
 
   /** One that is known no more, in a flood of jobs, is taken for a job that may. */

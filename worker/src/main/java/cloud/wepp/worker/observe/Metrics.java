@@ -26,6 +26,7 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
@@ -34,6 +35,8 @@ import java.util.function.DoubleSupplier;
 import java.util.function.IntSupplier;
 import java.util.function.ToDoubleFunction;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * All metrics of a worker, for Prometheus; {@code docs/metrics.md} lists them. What has to be asked
@@ -67,6 +70,7 @@ public final class Metrics implements JobListener, AutoCloseable {
   private final Timer late;
   private final Counter unanswered;
   private final Counter recorded;
+  private final Map<String, Counter> claims; // by event
   private volatile Load load = Load.UNKNOWN;
   private volatile Backlog backlog = new Backlog(Double.NaN, Double.NaN);
 
@@ -133,9 +137,9 @@ public final class Metrics implements JobListener, AutoCloseable {
             "rq.worker.events.oldest", this, TimeUnit.SECONDS, metrics -> metrics.backlog.seconds())
         .description("How long the first event has waited for Postgres")
         .register(registry);
-    for (String event : List.of("taken", "settled", "canceled", "lost", "reclaimed")) {
-      Counter _ = claims(event);
-    }
+    claims =
+        Stream.of("taken", "settled", "canceled", "lost", "reclaimed")
+            .collect(Collectors.toUnmodifiableMap(event -> event, this::claimCounter));
     addLoki();
     addJvm();
   }
@@ -246,7 +250,7 @@ public final class Metrics implements JobListener, AutoCloseable {
     new FileDescriptorMetrics().bindTo(registry);
   }
 
-  private Counter claims(String event) {
+  private Counter claimCounter(String event) {
     return Counter.builder("rq.worker.claims")
         .description(
             "Jobs taken; and how their claims ended: settled, canceled while it ran, or lost to"
@@ -255,20 +259,23 @@ public final class Metrics implements JobListener, AutoCloseable {
         .register(registry);
   }
 
+  private void count(String event) {
+    Objects.requireNonNull(claims.get(event), event).increment();
+  }
+
   @Override
   public void started(Claim claim) {
-    claims("taken").increment();
+    count("taken");
   }
 
   @Override
   public void settled(Claim claim, Settlement settlement, Settled settled) {
-    claims(
-            switch (settled) {
-              case SETTLED -> "settled";
-              case CANCELED -> "canceled";
-              case LOST, LEFT -> "lost";
-            })
-        .increment();
+    count(
+        switch (settled) {
+          case SETTLED -> "settled";
+          case CANCELED -> "canceled";
+          case LOST, LEFT -> "lost";
+        });
   }
 
   @Override
@@ -350,7 +357,7 @@ public final class Metrics implements JobListener, AutoCloseable {
 
   @Override
   public void reclaimed(Claim claim) {
-    claims("reclaimed").increment();
+    count("reclaimed");
   }
 
   @Override

@@ -27,6 +27,11 @@ public record ProcessEnd(
     /** The job was told to end. */
     STOPPED;
 
+    /** Why a job failed whose process ended so, in one word. */
+    public String ofFailure() {
+      return this == EXITED ? "failed" : word();
+    }
+
     /** The word that the history has. */
     public String word() {
       return name().toLowerCase(Locale.ROOT);

@@ -85,6 +85,15 @@ record Answers(List<String> inputs, List<String> outputs, String years) {
     }
   }
 
+  /** The years asked for; 0 if that is no number of years. */
+  int yearsAsked() {
+    try {
+      return Math.max(0, Integer.parseInt(years));
+    } catch (NumberFormatException e) {
+      return 0;
+    }
+  }
+
   private static boolean isName(String line) {
     String low = line.toLowerCase(Locale.ROOT);
     return line.length() > 1

@@ -219,7 +219,7 @@ record Cligen(
 
     Made make() throws JobFailed, InterruptedException {
       int attempts = run.retries + 1;
-      int faults = 0;
+      StorageFault.Retries faults = new StorageFault.Retries(run.name(), storageRetries);
       while (true) {
         int n = timeouts.size() + 1;
         log.note("attempt %d/%d start".formatted(n, attempts));
@@ -242,14 +242,8 @@ record Cligen(
           if (fault == null) {
             throw e;
           }
-          if (faults == storageRetries) {
-            throw StorageFault.failure(
-                "%s said '%s', in %d attempts".formatted(run.name(), fault, faults + 1));
-          }
-          faults++;
-          log.note("storage fault, trying again: " + fault);
           removeWhatWasMade(run);
-          context.pause(StorageFault.backoff(faults));
+          faults.await(fault, log, context);
         }
       }
     }
@@ -270,7 +264,7 @@ record Cligen(
     }
 
     private @Nullable String storageFault(Attempt attempt) {
-      String told = attempt.lastLines().stream().filter(StorageFault::in).findFirst().orElse(null);
+      String told = attempt.storageFault();
       try {
         return told == null && StorageFault.isFull(run.folder) ? StorageFault.NO_SPACE : told;
       } catch (IOException e) {

@@ -186,7 +186,8 @@ final class ModelRunner {
     }
 
     void run() throws JobFailed, InterruptedException {
-      int faults = 0;
+      StorageFault.Retries faults =
+          new StorageFault.Retries(model.name(), settings.storageRetries());
       while (timeouts.size() <= model.retries()) {
         if (model.timeout() != null) {
           log.note("attempt %d/%d start".formatted(timeouts.size() + 1, model.retries() + 1));
@@ -205,13 +206,8 @@ final class ModelRunner {
                   .formatted(attempt.ran().end().words(), ProcessEnd.size(limits.memoryBytes())));
         } else if (fault == null) {
           throw failure(attempt);
-        } else if (faults < settings.storageRetries()) {
-          faults++;
-          log.note("storage fault, trying again: " + fault);
-          context.pause(StorageFault.backoff(faults));
         } else {
-          throw StorageFault.failure(
-              "%s said '%s', in %d attempts".formatted(model.name(), fault, faults + 1));
+          faults.await(fault, log, context);
         }
       }
       tellFlake("timeout");
@@ -298,7 +294,7 @@ final class ModelRunner {
                   context,
                   () -> check.after(model, answers, ran.end().exit(), years.get(), stage))
               : new RunCheck.Findings();
-      String fault = ran.lastLines().stream().filter(StorageFault::in).findFirst().orElse(null);
+      String fault = ran.storageFault();
       if (fault == null && !left.failures().isEmpty() && StorageFault.isFull(stage.runs())) {
         fault = StorageFault.NO_SPACE; // of which gfortran's programs do not tell
       }

@@ -75,9 +75,14 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
       return lastLines.isEmpty() ? "" : lastLines.getLast();
     }
 
+    /** Its words for a fault of the storage; null if it told of none. */
+    @Nullable String storageFault() {
+      return lastLines.stream().filter(StorageFault::in).findFirst().orElse(null);
+    }
+
     /** In one word, for the history. */
     String cause() {
-      return end.cause() == ProcessEnd.Cause.EXITED ? "failed" : end.cause().word();
+      return end.cause().ofFailure();
     }
 
     /**

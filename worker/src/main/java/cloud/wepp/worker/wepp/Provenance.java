@@ -6,7 +6,6 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -88,10 +87,8 @@ public record Provenance(
   /** Keeps the record. */
   void write(Model model) throws IOException {
     Path file = file(model);
-    Path fresh = file.resolveSibling("." + file.getFileName() + ".part");
     Files.createDirectories(file.getParent());
-    Files.writeString(fresh, JSON.writeValueAsString(this));
-    Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    WholeFile.of(file).write(JSON.writeValueAsString(this));
   }
 
   /** What is known of a model's last good run; empty if nothing is. */

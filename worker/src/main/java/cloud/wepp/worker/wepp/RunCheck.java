@@ -8,7 +8,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.time.DateTimeException;
 import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.List;
@@ -94,7 +93,11 @@ record RunCheck(Strictness strictness, int longestName) {
       }
     }
     if (found.failures.isEmpty()) {
-      int years = years(answers, found.doubts);
+      int years = answers.yearsAsked();
+      if (years == 0 && !answers.years().isEmpty()) {
+        found.doubts.add(
+            "the number of years is '%s': WEPP simulates one".formatted(answers.years()));
+      }
       for (String name : answers.inputs()) {
         Path file = model.runs().resolve(name);
         switch (suffix(name)) {
@@ -127,7 +130,7 @@ record RunCheck(Strictness strictness, int longestName) {
     if (exit != 0) {
       found.doubts.add("it ended with " + (exit > 0 ? "code " + exit : "signal " + -exit));
     }
-    int asked = years(answers, new ArrayList<>());
+    int asked = answers.yearsAsked();
     // gfortran's routing tells no years
     if (asked > 0 && asked != years && !(model.kind().routing && years == 0)) {
       found.doubts.add("it simulated %d of %d years".formatted(years, asked));
@@ -201,23 +204,6 @@ record RunCheck(Strictness strictness, int longestName) {
         : found;
   }
 
-  /** The years asked for; 0 if they are not told. */
-  private static int years(Answers answers, List<String> doubts) {
-    if (answers.years().isEmpty()) {
-      return 0;
-    }
-    try {
-      int years = Integer.parseInt(answers.years());
-      if (years > 0) {
-        return years;
-      }
-    } catch (NumberFormatException e) {
-      // told below
-    }
-    doubts.add("the number of years is '%s': WEPP simulates one".formatted(answers.years()));
-    return 0;
-  }
-
   private static void climate(String name, Path file, int years, List<String> doubts)
       throws IOException {
     List<String> lines = head(file).limit(5).toList();
@@ -252,12 +238,7 @@ record RunCheck(Strictness strictness, int longestName) {
               .reduce((before, line) -> line)
               .map(RunCheck::words)
               .orElse(new String[0]);
-      return day.length < DAILY_VALUES
-          ? null
-          : LocalDate.of(
-              Integer.parseInt(day[2]), Integer.parseInt(day[1]), Integer.parseInt(day[0]));
-    } catch (NumberFormatException | DateTimeException e) {
-      return null;
+      return day.length < DAILY_VALUES ? null : Climate.date(day[2], day[1], day[0]);
     }
   }
 

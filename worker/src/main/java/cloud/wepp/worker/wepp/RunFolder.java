@@ -3,9 +3,7 @@ package cloud.wepp.worker.wepp;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
@@ -129,15 +127,7 @@ record RunFolder(Path folder) {
   void dumpPrep(Map<String, String> hash) {
     Path file = folder.resolve("redisprep.dump");
     try {
-      Path fresh = Files.createTempFile(folder, ".redisprep.", ".dump");
-      try {
-        Files.writeString(fresh, JSON.writeValueAsString(hash));
-        Files.setPosixFilePermissions(fresh, PosixFilePermissions.fromString("rw-r--r--"));
-        Files.move(
-            fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-      } finally {
-        Files.deleteIfExists(fresh);
-      }
+      WholeFile.amongOthers(file).write(JSON.writeValueAsString(hash));
     } catch (IOException e) {
       LOG.warn("{} cannot be written: {}", file, e.toString());
     }

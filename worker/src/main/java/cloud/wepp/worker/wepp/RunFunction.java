@@ -38,12 +38,16 @@ record RunFunction(
       Arguments arguments = Arguments.bind(call, parameters, required);
       RunFolder folder = new RunFolder(folders.find(arguments.text("runid")));
       folder.checkWritable();
-      String channel = arguments.shown("runid") + ":" + panel;
-      return new Shown(name, shown(name, arguments), folder, channel, context)
+      return new Shown(name, shown(name, arguments), folder, channel(arguments, panel), context)
           .run(() -> body.run(folder, arguments, context));
     } catch (JobFailed e) {
       return failed(e.traceback(name), e.cause(), context);
     }
+  }
+
+  /** The status channel of the run that is the first argument. */
+  static String channel(Arguments arguments, String panel) {
+    return arguments.shown("runid") + ":" + panel;
   }
 
   /** As WEPPcloud writes a call: the run id bare, the other arguments by name. */

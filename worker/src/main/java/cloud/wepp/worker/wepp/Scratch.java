@@ -7,41 +7,49 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.HashMap;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * A folder on this host for what this process needs for a while. It is removed by the next process
  * that needs one.
+ *
+ * @param lock held until this process ends, also by a kill
  */
-final class Scratch {
+record Scratch(Path folder, FileLock lock) {
   private static final Logger LOG = LoggerFactory.getLogger(Scratch.class);
   private static final String PREFIX = "rq-worker-";
   private static final String LOCK = "lock";
 
   /**
-   * Held until this process ends, also by a kill. Their files are not to be opened again: who
-   * closes a lock's file lets the lock go, whoever has it.
+   * By base. A lock's file is not to be opened again: who closes it lets the lock go, whoever has
+   * it.
    */
-  private static final Map<Path, FileLock> OWN = new ConcurrentHashMap<>();
-
-  private Scratch() {}
+  private static final Map<Path, Scratch> OWN = new HashMap<>(); // guarded by the class
 
   /**
-   * Makes a new folder, and removes those of processes that have ended.
+   * This process's folder below a base. The first time it is made, and those of processes that have
+   * ended are removed.
    *
-   * @param base the folder that it is made in; is made if it does not exist
+   * @param base is made if it does not exist
    */
-  @SuppressWarnings("resource") // see OWN
-  static Path in(Path base) throws IOException {
-    Files.createDirectories(base);
+  static synchronized Path in(Path base) throws IOException {
+    Path real = Files.createDirectories(base).toRealPath();
+    Scratch own = OWN.get(real);
+    if (own == null) {
+      own = make(real);
+      OWN.put(real, own);
+    }
+    return own.folder;
+  }
+
+  @SuppressWarnings("resource") // see lock
+  private static Scratch make(Path base) throws IOException {
     try (DirectoryStream<Path> others = Files.newDirectoryStream(base, PREFIX + "*")) {
       for (Path other : others) {
-        if (!OWN.containsKey(other)) {
-          removeIfDead(other);
-        }
+        removeIfDead(other);
       }
     }
     Path unlocked = Files.createTempDirectory(base, "new-" + PREFIX);
@@ -50,8 +58,7 @@ final class Scratch {
                 unlocked.resolve(LOCK), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)
             .lock();
     Path folder = base.resolve(unlocked.getFileName().toString().substring("new-".length()));
-    OWN.put(folder, lock);
-    return Files.move(unlocked, folder);
+    return new Scratch(Files.move(unlocked, folder), lock);
   }
 
   private static void removeIfDead(Path other) {

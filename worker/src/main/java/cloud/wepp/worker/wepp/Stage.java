@@ -1,15 +1,12 @@
 package cloud.wepp.worker.wepp;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -118,10 +115,6 @@ final class Stage implements RunCheck.Outputs, AutoCloseable {
     return runs;
   }
 
-  boolean isLocal() {
-    return root != null;
-  }
-
   @Override
   public FileScan scan(String output) throws IOException {
     FileScan scan = scans.get(output);
@@ -139,43 +132,16 @@ final class Stage implements RunCheck.Outputs, AutoCloseable {
     }
     for (String output : answers.outputs()) {
       if (!Path.of(output).isAbsolute()) {
-        publish(runs.resolve(output), model.runs().resolve(output).normalize());
+        WholeFile.of(model.runs().resolve(output).normalize()).copyOf(runs.resolve(output));
       }
     }
     try (DirectoryStream<Path> left = Files.newDirectoryStream(runs)) {
       for (Path file : left) {
         if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)
             && !answers.outputs().contains(file.getFileName().toString())) {
-          publish(file, model.runs().resolve(file.getFileName()));
+          WholeFile.of(model.runs().resolve(file.getFileName())).copyOf(file);
         }
       }
-    }
-  }
-
-  private static void publish(Path from, Path to) throws IOException {
-    Path fresh = to.resolveSibling("." + to.getFileName() + ".part");
-    try {
-      try (FileChannel in = FileChannel.open(from);
-          FileChannel out =
-              FileChannel.open(
-                  fresh,
-                  StandardOpenOption.CREATE,
-                  StandardOpenOption.TRUNCATE_EXISTING,
-                  StandardOpenOption.WRITE)) {
-        long size = in.size();
-        for (long at = 0; at < size; ) {
-          at += in.transferTo(at, size - at, out);
-        }
-        out.force(true);
-      }
-      Files.move(fresh, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    } catch (IOException e) {
-      try {
-        Files.deleteIfExists(fresh);
-      } catch (IOException also) {
-        e.addSuppressed(also);
-      }
-      throw e;
     }
   }
 

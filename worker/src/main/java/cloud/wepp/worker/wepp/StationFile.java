@@ -2,14 +2,10 @@ package cloud.wepp.worker.wepp;
 
 import cloud.wepp.worker.job.JobContext;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -92,17 +88,7 @@ record StationFile(Path geodata, Programs programs) {
     if (Files.isRegularFile(to, LinkOption.NOFOLLOW_LINKS) && Files.mismatch(from, to) < 0) {
       return;
     }
-    Path fresh = Files.createTempFile(to.getParent(), ".par.", ".part");
-    try {
-      Files.copy(from, fresh, StandardCopyOption.REPLACE_EXISTING);
-      Files.setPosixFilePermissions(fresh, PosixFilePermissions.fromString("rw-r--r--"));
-      try (FileChannel file = FileChannel.open(fresh, StandardOpenOption.WRITE)) {
-        file.force(true);
-      }
-      Files.move(fresh, to, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(fresh);
-    }
+    WholeFile.amongOthers(to).copyOf(from);
   }
 
   private static JobFailed refused(String par, String why) {

@@ -91,8 +91,39 @@ final class StorageFault {
     }
   }
 
+  /** How often one program has met a fault and was tried again. */
+  static final class Retries {
+    private final String program;
+    private final int most;
+    private int met;
+
+    /**
+     * @param program for people
+     */
+    Retries(String program, int most) {
+      this.program = program;
+      this.most = most;
+    }
+
+    /**
+     * Waits before the next attempt.
+     *
+     * @param fault the words for it
+     * @throws JobFailed if there is none
+     */
+    void await(String fault, ModelLog log, JobContext context)
+        throws JobFailed, InterruptedException {
+      if (met == most) {
+        throw failure("%s said '%s', in %d attempts".formatted(program, fault, met + 1));
+      }
+      met++;
+      log.note("storage fault, trying again: " + fault);
+      context.pause(backoff(met));
+    }
+  }
+
   /** Twice as long each time, and not the same for all. */
-  static Duration backoff(int attempt) {
+  private static Duration backoff(int attempt) {
     long millis = FIRST_PAUSE.toMillis() << attempt;
     return Duration.ofMillis(millis + ThreadLocalRandom.current().nextLong(millis));
   }

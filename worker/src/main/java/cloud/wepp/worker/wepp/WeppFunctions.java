@@ -254,7 +254,7 @@ public final class WeppFunctions {
   }
 
   private static String channel(Arguments arguments) {
-    return arguments.shown("runid") + ":" + PANEL;
+    return RunFunction.channel(arguments, PANEL);
   }
 
   private JobHandler function(String name, int required, RunFunction.Body body) {

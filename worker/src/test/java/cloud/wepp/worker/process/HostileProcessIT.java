@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import cloud.wepp.worker.process.ProcessEnd.Cause;
+import cloud.wepp.worker.testing.Processes;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -12,29 +13,18 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Programs that misbehave: each ends, for the reason that is told, and nothing of it is left. */
 class HostileProcessIT {
   private static final long MB = 1_000_000;
 
-  private static ProcessRunner runner;
+  @RegisterExtension static final Processes PROCESSES = new Processes();
   @TempDir Path folder;
   private final String claim = "hostile-" + UUID.randomUUID();
-
-  @BeforeAll
-  static void start() {
-    runner = ProcessRunner.start();
-  }
-
-  @AfterAll
-  static void stop() {
-    runner.close();
-  }
 
   @AfterEach
   void nothingIsLeft() {
@@ -48,16 +38,18 @@ class HostileProcessIT {
   }
 
   private ProcessEnd run(Duration timeout, Limits limits, String script) throws Exception {
-    return runner.run(
-        new ProcessSpec(
-            List.of("/bin/sh", "-c", script),
-            folder,
-            null,
-            folder.resolve("out"),
-            Map.of(ProcessRunner.CLAIM_VARIABLE, claim),
-            timeout,
-            Duration.ofMillis(300),
-            limits));
+    return PROCESSES
+        .runner()
+        .run(
+            new ProcessSpec(
+                List.of("/bin/sh", "-c", script),
+                folder,
+                null,
+                folder.resolve("out"),
+                Map.of(ProcessRunner.CLAIM_VARIABLE, claim),
+                timeout,
+                Duration.ofMillis(300),
+                limits));
   }
 
   private ProcessEnd run(Duration timeout, String script) throws Exception {

@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.ProcessEnd;
-import cloud.wepp.worker.process.ProcessRunner;
+import cloud.wepp.worker.testing.Processes;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
@@ -20,11 +20,10 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
@@ -50,23 +49,13 @@ class ModelRunnerIT {
   private static final String TRAP =
       "echo ' WEPP COMPLETED HILLSLOPE/WATERSHED SIMULATION SUCCESSFULLY'\n";
 
-  private static ProcessRunner processes;
+  @RegisterExtension static final Processes PROCESSES = new Processes();
   @TempDir Path folder;
   @TempDir Path scratch;
   private final String staging = "off";
   private Path runs;
   private Path output;
   private RecordingContext job = new RecordingContext();
-
-  @BeforeAll
-  static void start() {
-    processes = ProcessRunner.start();
-  }
-
-  @AfterAll
-  static void stop() {
-    processes.close();
-  }
 
   @BeforeEach
   void layOut() throws IOException {
@@ -112,7 +101,7 @@ class ModelRunnerIT {
 
   private void run(Model model, Duration inputWait) throws JobFailed, InterruptedException {
     new ModelRunner(
-            processes,
+            PROCESSES.runner(),
             new Executables(folder),
             new WeppFunctions.Models(
                 Duration.ofMillis(200), inputWait, 2, "warn", 110, staging, true, scratch, "0"))

@@ -5,37 +5,26 @@ import static org.assertj.core.api.Assertions.assertThat;
 import cloud.wepp.worker.demo.SampleRuns;
 import cloud.wepp.worker.demo.StandIn;
 import cloud.wepp.worker.process.CpuBudget;
-import cloud.wepp.worker.process.ProcessRunner;
+import cloud.wepp.worker.testing.Processes;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What is known of a good run, and whether it need not be run again. */
 class ProvenanceIT {
-  private static ProcessRunner processes;
+  @RegisterExtension static final Processes PROCESSES = new Processes();
 
   @TempDir Path folder;
   private Path runs;
   private final RecordingContext job = new RecordingContext();
   private Model model;
   private ModelRunner runner;
-
-  @BeforeAll
-  static void start() {
-    processes = ProcessRunner.start();
-  }
-
-  @AfterAll
-  static void stop() {
-    processes.close();
-  }
 
   @BeforeEach
   void run() throws Exception {
@@ -45,7 +34,7 @@ class ProvenanceIT {
     Executables executables = new Executables(bin);
     runner =
         new ModelRunner(
-            processes,
+            PROCESSES.runner(),
             executables,
             new WeppFunctions.Models(
                 Duration.ZERO, Duration.ZERO, 0, "warn", 110, "off", true, folder, "0"));

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import cloud.wepp.worker.demo.SampleRuns;
 import cloud.wepp.worker.process.CpuBudget;
-import cloud.wepp.worker.process.ProcessRunner;
+import cloud.wepp.worker.testing.Processes;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -19,10 +19,9 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -37,7 +36,7 @@ import tools.jackson.databind.json.JsonMapper;
 @Timeout(60)
 class RecordedRunsIT {
   private static final String SUCCESS = " SIMULATION SUCCESSFULLY";
-  private static ProcessRunner processes;
+  @RegisterExtension static final Processes PROCESSES = new Processes();
 
   @TempDir Path folder;
   private Path runs;
@@ -98,16 +97,6 @@ class RecordedRunsIT {
     }
   }
 
-  @BeforeAll
-  static void start() {
-    processes = ProcessRunner.start();
-  }
-
-  @AfterAll
-  static void stop() {
-    processes.close();
-  }
-
   @BeforeEach
   void layOut() throws IOException {
     Path run = folder.resolve("run");
@@ -129,7 +118,7 @@ class RecordedRunsIT {
             JobFailed.class,
             () ->
                 new ModelRunner(
-                        processes,
+                        PROCESSES.runner(),
                         new Executables(folder),
                         new WeppFunctions.Models(
                             Duration.ofMillis(100),

@@ -8,7 +8,7 @@ import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobOutcome;
 import cloud.wepp.worker.process.CpuBudget;
-import cloud.wepp.worker.process.ProcessRunner;
+import cloud.wepp.worker.testing.Processes;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,32 +18,21 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** What WEPPcloud's functions say and leave, beside what the model does. */
 class WeppFunctionsIT {
-  private static ProcessRunner processes;
+  @RegisterExtension static final Processes PROCESSES = new Processes();
 
   @TempDir Path folder;
   private final RecordingContext context = new RecordingContext();
   private Map<String, JobHandler> functions;
   private Path run;
-
-  @BeforeAll
-  static void start() {
-    processes = ProcessRunner.start();
-  }
-
-  @AfterAll
-  static void stop() {
-    processes.close();
-  }
 
   @BeforeEach
   void makeRun() throws IOException {
@@ -75,7 +64,7 @@ class WeppFunctionsIT {
                 2,
                 new WeppFunctions.Models(
                     Duration.ZERO, Duration.ZERO, 0, "warn", 110, "off", true, folder, "0")),
-            processes,
+            PROCESSES.runner(),
             new CpuBudget(2));
   }
 
