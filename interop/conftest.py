@@ -1,8 +1,12 @@
 """Fixtures: one set of servers and one worker process for all tests."""
 
 import itertools
+import json
 import os
+import queue as queues
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import rq
@@ -99,6 +103,44 @@ def held_run(new_run):
     run = new_run()
     run.hold()
     return run
+
+
+@pytest.fixture
+def hooks():
+    """Where webhooks go: hooks() makes one of each kind, hooks.next() tells what came."""
+    came = queues.Queue()
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            came.put((self.path, self.headers["X-Token"], json.loads(body)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    class Hooks:
+        def __call__(self):
+            url = f"http://127.0.0.1:{server.server_port}/"
+            return [rq.Webhook(url + kind, kind, method="POST", headers={"X-Token": "t"}) for kind in ("finished", "failed")]
+
+        def next(self):
+            path, token, told = came.get(timeout=30)
+            assert (path, token) == ("/" + told["status"], "t")
+            return told
+
+        def silent(self, queue):
+            """That nothing came before a later job's."""
+            last = queue.enqueue("cloud.wepp.noop", webhooks=self())
+            assert self.next()["job_id"] == last.id
+
+    with HTTPServer(("127.0.0.1", 0), Listener) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield Hooks()
+        server.shutdown()
+        thread.join()
 
 
 def pytest_configure(config):

@@ -246,6 +246,19 @@ def test_expired_entries_go(own, default):
     assert "old" not in FinishedJobRegistry(queue=default).get_job_ids(0, -1)
 
 
+@pytest.mark.needs(rq, "Webhook")
+def test_webhook_of_an_abandoned_job(own, default, die, hooks):
+    again = die(webhooks=hooks(), retry=Retry(max=1))
+    until(own, "the job is queued again", lambda: default.job_ids == [again.id])
+    again.cancel()
+    for ttl in (100, 0):
+        job = die(webhooks=hooks(), failure_ttl=ttl)
+        told = hooks.next()
+        assert (told["job_id"], told["func_name"], told["status"]) == (job.id, "time.sleep", "failed")
+        assert told["exc_info"].startswith(ABANDONED)
+    hooks.silent(default)
+
+
 @pytest.mark.needs(rq, "RateLimit")
 class TestLimit:
     """rq 3.0's concurrency limit, with no worker that knows it but ours."""
@@ -311,6 +324,26 @@ class TestLimit:
         assert second.latest_result(timeout=30).type == Result.Type.SUCCESSFUL
         assert first.get_status() == "failed"
         self.freed(own, "dead")
+
+    def test_places_of_jobs_that_do_not_run(self, own, default):
+        """What a worker that died left behind, or a tool."""
+        limit, kept = "rq:rl:stale", {}
+        for status in ("finished", "failed", "canceled", "stopped", "scheduled", "bogus", ""):
+            kept[f"job-{status}"] = job = Job.create(NOOP, id=f"job-{status}", connection=own, origin="default", status="queued")
+            job.save()
+            own.hset(job.key, "status", status)
+        own.zadd(f"{limit}:allowed", {**{id: 1 for id in kept}, "gone": 2})
+        own.zadd(f"{limit}:rate_limited", {"job-canceled": 1, "gone-too": 2})
+        waiting = default.enqueue(NOOP, rate_limit=rq.RateLimit("stale", 1))
+        assert waiting.get_status() == "rate_limited"
+
+        assert waiting.latest_result(timeout=30).type == Result.Type.SUCCESSFUL
+
+        self.freed(own, "stale")
+        assert [id for id, job in kept.items() if own.hget(job.key, "status").decode() != id.partition("-")[2]] == []
+        assert default.job_ids == []
+        for job in kept.values():
+            own.delete(job.key)
 
     def test_later(self, own, default, held_run):
         first, _ = self.held(default, held_run, "later")

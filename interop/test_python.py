@@ -308,6 +308,19 @@ def test_stopped_callback(queue, redis, held_run):
     assert calls(job) == ["stopped"]
 
 
+def test_stopped_callback_that_fails(queue, redis, held_run):
+    """rq's own worker quits over it before 3.0."""
+    job = queue.enqueue("jobs.hold", held_run.id, on_stopped=Callback("jobs.fail"))
+    held_run.told()
+
+    send_stop_job_command(redis, job.id)
+
+    assert end(job).exc_string == STOPPED
+    assert job.get_status() == "stopped"
+    assert len(job.results()) == 1
+    assert end(queue.enqueue("cloud.wepp.noop")).type == Result.Type.SUCCESSFUL
+
+
 def test_retry(queue, redis):
     job = queue.enqueue("jobs.succeed_at", 3, retry=Retry(max=2))
 

@@ -3,6 +3,7 @@ package cloud.wepp.rq;
 import static cloud.wepp.rq.Wire.bytes;
 import static cloud.wepp.rq.Wire.text;
 
+import io.lettuce.core.KeyValue;
 import io.lettuce.core.ScriptOutputType;
 import io.lettuce.core.SetArgs;
 import io.lettuce.core.api.StatefulRedisConnection;
@@ -11,9 +12,12 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.UUID;
+import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -49,6 +53,7 @@ public final class Janitor implements AutoCloseable {
   private final Keys keys;
   private final Duration patience;
   private final Duration failureTtl;
+  private final BiConsumer<JobRecord, String> failures;
   private final InstantSource clock;
   private final String name = UUID.randomUUID().toString();
   private final StatefulRedisConnection<String, byte[]> connection;
@@ -64,17 +69,21 @@ public final class Janitor implements AutoCloseable {
    * @param patience how long an id that was taken by a Python worker may be neither in its queue
    *     nor started
    * @param failureTtl for jobs that name none
+   * @param failures told of each job that has failed for its worker: what its webhooks need of it,
+   *     and what its result says, encoded
    */
   public Janitor(
       RedisAccess redis,
       String prefix,
       Duration patience,
       Duration failureTtl,
+      BiConsumer<JobRecord, String> failures,
       InstantSource clock) {
     this.redis = redis;
     this.keys = new Keys(prefix);
     this.patience = patience;
     this.failureTtl = failureTtl;
+    this.failures = failures;
     this.clock = clock;
     connection = redis.connect();
     expired = new Script("expired.lua", connection);
@@ -222,21 +231,46 @@ public final class Janitor implements AutoCloseable {
     String text =
         "Moved to FailedJobRegistry, due to AbandonedJobError, at "
             + Wire.iso(now).replace('T', ' ').replace("Z", "+00:00");
-    return deed(
-        "end the abandoned job " + id,
-        abandoned,
-        List.of(keys.registry("wip", queue), keys.job(id), keys.leases(), keys.events()),
-        List.of(
-            keys.prefix,
-            queue,
-            entry,
-            id,
-            execution,
-            Wire.iso(now),
-            ResultCodec.excString(text),
-            Long.toString(failureTtl.toSeconds()),
-            Long.toString(CALLBACK.toSeconds()),
-            "{\"cause\":\"abandoned\",\"error\":\"" + text + "\"}"));
+    String excString = ResultCodec.excString(text);
+    JobRecord job = withWebhooks(id); // it may be gone when it has failed
+    Deed deed =
+        deed(
+            "end the abandoned job " + id,
+            abandoned,
+            List.of(keys.registry("wip", queue), keys.job(id), keys.leases(), keys.events()),
+            List.of(
+                keys.prefix,
+                queue,
+                entry,
+                id,
+                execution,
+                Wire.iso(now),
+                excString,
+                Long.toString(failureTtl.toSeconds()),
+                Long.toString(CALLBACK.toSeconds()),
+                "{\"cause\":\"abandoned\",\"error\":\"" + text + "\"}"));
+    if (deed == Deed.FAILED) {
+      failures.accept(job, excString);
+    }
+    return deed;
+  }
+
+  /** Without fields when its key is no hash. */
+  private JobRecord withWebhooks(String id) {
+    Map<String, byte[]> fields = new HashMap<>();
+    try {
+      for (KeyValue<String, byte[]> field :
+          redis.reach(
+              "read job " + id,
+              () -> connection.sync().hmget(keys.job(id), "webhooks", "data", "enqueued_at"))) {
+        field.ifHasValue(value -> fields.put(field.getKey(), value));
+      }
+    } catch (QueueUnavailable e) {
+      if (!RedisAccess.refused(e)) {
+        throw e;
+      }
+    }
+    return new JobRecord(id, fields);
   }
 
   private Deed deed(String what, Script script, List<String> names, List<String> arguments) {

@@ -32,7 +32,8 @@ class JanitorIT {
   }
 
   private static Janitor janitor(Duration patience) {
-    return new Janitor(on.access, "rq", patience, Duration.ofDays(365), Fixture.CLOCK);
+    return new Janitor(
+        on.access, "rq", patience, Duration.ofDays(365), (job, why) -> {}, Fixture.CLOCK);
   }
 
   @AfterAll

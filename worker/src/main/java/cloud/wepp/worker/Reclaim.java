@@ -135,7 +135,7 @@ final class Reclaim implements AutoCloseable {
     FaultPoint.RECLAIMED.reached();
     if (settled != Settled.LEFT) {
       LOG.warn("Job {}: {}. {}", dead.claim().job().id(), crash, words(settled, settlement));
-      listeners.forEach(listener -> listener.reclaimed(dead.claim()));
+      listeners.forEach(listener -> listener.reclaimed(dead.claim(), settlement, settled));
     }
   }
 

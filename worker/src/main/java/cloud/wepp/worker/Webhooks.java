@@ -31,8 +31,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * Sends rq's webhooks of native jobs that finished or failed; Python sends its own. A webhook that
- * cannot be sent is logged and changes nothing.
+ * Sends rq's webhooks of jobs that finished natively or failed otherwise than in Python, which
+ * sends its own. A webhook that cannot be sent is logged and changes nothing.
  */
 final class Webhooks implements JobListener, AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Webhooks.class);
@@ -55,17 +55,30 @@ final class Webhooks implements JobListener, AutoCloseable {
   @Override
   public void settled(Claim claim, Settlement settlement, Settled settled) {
     JobRecord job = claim.job();
-    if (settled != Settled.SETTLED || job.text("webhooks").isEmpty()) {
+    if (settled != Settled.SETTLED) {
       return;
     }
     switch (settlement) {
       case Settlement.Finish _ -> send(job, "finished", null);
-      case Settlement.Fail(String excString, Duration _) -> send(job, "failed", excString);
+      case Settlement.Fail(String excString, Duration _) -> failed(job, excString);
       default -> {}
     }
   }
 
+  @Override
+  public void reclaimed(Claim claim, Settlement settlement, Settled settled) {
+    settled(claim, settlement, settled);
+  }
+
+  /** Of a job that a worker left which is none of ours. */
+  void failed(JobRecord job, String excString) {
+    send(job, "failed", excString);
+  }
+
   private void send(JobRecord job, String status, @Nullable String excString) {
+    if (job.text("webhooks").isEmpty()) {
+      return;
+    }
     try {
       for (JsonNode webhook : JSON.readTree(job.text("webhooks"))) {
         if (webhook.path("job_status").asString("").equals(status)) {

@@ -139,7 +139,7 @@ public final class Worker implements AutoCloseable {
                 Set.copyOf(registration.queues()), timing.calm(), config.recovery().crashes()),
             listeners,
             clock);
-    housekeeping = housekeeping(config, redis, registration, reclaim, clock);
+    housekeeping = housekeeping(config, redis, registration, reclaim, webhooks, clock);
     JobRunner runner =
         new JobRunner(
             jobs,
@@ -427,13 +427,14 @@ public final class Worker implements AutoCloseable {
       RedisAccess redis,
       Heartbeat.Registration known,
       Reclaim reclaim,
+      Webhooks webhooks,
       InstantSource clock) {
     String prefix = config.redis().keyPrefix();
     WorkerConfig.Timing timing = config.timing();
     return new Housekeeping(
         reclaim,
         new Scheduler(redis, prefix, known.queues(), known.info(), clock),
-        new Janitor(redis, prefix, timing.patience(), timing.failureTtl(), clock),
+        new Janitor(redis, prefix, timing.patience(), timing.failureTtl(), webhooks::failed, clock),
         known.queues(),
         timing.patience());
   }

@@ -37,8 +37,8 @@ public interface JobListener {
    */
   default void used(String name, ProcessEnd end) {}
 
-  /** The claim of a worker that is gone was ended by this one. */
-  default void reclaimed(Claim claim) {}
+  /** The claim of a worker that is gone was ended by this one; as {@link #settled}. */
+  default void reclaimed(Claim claim, Settlement settlement, Settled settled) {}
 
   /**
    * All claims were confirmed.

@@ -356,7 +356,7 @@ public final class Metrics implements JobListener, AutoCloseable {
   }
 
   @Override
-  public void reclaimed(Claim claim) {
+  public void reclaimed(Claim claim, Settlement settlement, Settled settled) {
     count("reclaimed");
   }
 

@@ -124,6 +124,13 @@ class Supervised:
         self.horse_status, self.horse_usage = found[1:]
         return found
 
+    def monitor_work_horse(self, job, *args, **more):
+        """rq before 3.0 goes no further when a stopped callback fails, and the job would not be ended."""
+        execute = getattr(job, "execute_stopped_callback", None)
+        if execute:
+            job.execute_stopped_callback = lambda *given: attempt(execute, *given)
+        super().monitor_work_horse(job, *args, **more)
+
     # The end, in rq's own transaction
 
     def handle_job_failure(self, job, queue, started_job_registry=None, exc_string="", **more):
@@ -234,6 +241,13 @@ class Supervised:
         """rq's own command, in the way that rq hears it. On the thread that reads."""
         self.cause = order.get("cause", "")
         self.handle_payload({"type": "message", "data": json.dumps(order["payload"]).encode()})
+
+
+def attempt(function, *args):
+    try:
+        function(*args)
+    except Exception:
+        traceback.print_exc()
 
 
 def childless(queue):
@@ -351,10 +365,7 @@ def supervise(config, path, name):
 def read(line, orders, supervisor):
     while (order := line.receive()) is not None:
         if order["do"] == "command":
-            try:
-                supervisor.command(order)
-            except Exception:
-                traceback.print_exc()
+            attempt(supervisor.command, order)
         else:
             orders.put(order)
     orders.put(None)
