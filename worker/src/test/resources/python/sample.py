@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 from rq import get_current_job
 
@@ -20,6 +21,17 @@ def held():
     connection.rpush("began", where())
     connection.blpop("gate")
     return where()
+
+
+def hungry():
+    """Holds 200 MB for ever."""
+    kept = b"x" * 200_000_000
+    time.sleep(1000)
+    return len(kept)
+
+
+def cpus():
+    return os.environ["WEPPPY_NCPU"]
 
 
 def with_strays():

@@ -112,6 +112,7 @@ public final class Inventory implements AutoCloseable {
    * @param succeeded jobs that it has ended so
    * @param failed jobs that it has ended so, with those that were retried
    * @param worked in jobs that have ended
+   * @param blocked what blocks the slot, in words; empty when nothing does
    */
   public record WorkerSeen(
       String name,
@@ -124,7 +125,8 @@ public final class Inventory implements AutoCloseable {
       long failed,
       Duration worked,
       @Nullable Instant heartbeat,
-      @Nullable Instant birth) {}
+      @Nullable Instant birth,
+      String blocked) {}
 
   /**
    * Reads in two round trips; in three when an rq 3.0 worker is busy.
@@ -307,7 +309,8 @@ public final class Inventory implements AutoCloseable {
         count(hash, "failed_job_count"),
         worked(hash),
         Wire.instant(field(hash, "last_heartbeat")).orElse(null),
-        Wire.instant(field(hash, "birth")).orElse(null));
+        Wire.instant(field(hash, "birth")).orElse(null),
+        field(hash, "blocked"));
   }
 
   private static long count(Map<String, byte[]> hash, String field) {

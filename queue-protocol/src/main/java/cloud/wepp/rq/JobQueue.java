@@ -100,22 +100,35 @@ public final class JobQueue implements AutoCloseable {
    * after a lost answer, and the job is still taken once.
    *
    * @param ids take the first of these that waits; the queue's head when there are none
+   * @param run nothing is taken while another job that was taken for this run has not ended; empty
+   *     for none
    */
   public record Request(
-      String queue, String worker, List<String> ids, String claim, String execution, Instant at) {}
+      String queue,
+      String worker,
+      List<String> ids,
+      String run,
+      String claim,
+      String execution,
+      Instant at) {}
 
   /** A new wish of a worker to take one of these jobs, or the head when none is named. */
   public Request request(String queue, String worker, List<String> ids) {
+    return request(queue, worker, ids, "");
+  }
+
+  /** The same, for a job that must have its run alone. */
+  public Request request(String queue, String worker, List<String> ids, String run) {
     Instant at = clock.instant();
-    return new Request(queue, worker, ids, timedId(at), newId(), at);
+    return new Request(queue, worker, ids, run, timedId(at), newId(), at);
   }
 
   /**
    * Claims a job that waits to run. Ids of jobs that are gone, canceled or done are dropped on the
    * way, where rq would run them again.
    *
-   * @return empty when nothing was taken: no such id, workers suspended, or too many events wait
-   *     for the ledger
+   * @return empty when nothing was taken: no such id, workers suspended, too many events wait for
+   *     the ledger, or another job has the run
    */
   public Optional<Claim> take(Request request) {
     return redis.reach(
@@ -172,6 +185,7 @@ public final class JobQueue implements AutoCloseable {
     arguments.addAll(request == null ? NO_TAKE : arguments(taking(request)));
     arguments.addAll(end == null ? NO_END : arguments(settling(end)));
     if (request != null) {
+      arguments.add(bytes(request.run()));
       request.ids().forEach(id -> arguments.add(bytes(id)));
     }
     List<byte[]> answer =
@@ -287,9 +301,11 @@ public final class JobQueue implements AutoCloseable {
   /**
    * Pushes the claims' leases, and rq's records of them, ahead; one round trip for all.
    *
+   * @param memory what this worker's container holds, in words, for whoever finds it gone; empty if
+   *     that is not known
    * @return what was found, in the order of the claims
    */
-  public List<Held> heartbeat(List<Claim> claims) {
+  public List<Held> heartbeat(List<Claim> claims, String memory) {
     Instant now = clock.instant();
     return redis.reach(
         "send heartbeats",
@@ -298,7 +314,7 @@ public final class JobQueue implements AutoCloseable {
           for (Claim claim : claims) {
             sent.add(
                 heartbeat.send(
-                    connection, ScriptOutputType.VALUE, leaseOf(claim), beat(claim, now)));
+                    connection, ScriptOutputType.VALUE, leaseOf(claim), beat(claim, now, memory)));
           }
           List<Held> found = new ArrayList<>();
           for (Supplier<byte[]> one : sent) {
@@ -312,7 +328,7 @@ public final class JobQueue implements AutoCloseable {
     return new String[] {keys.job(claim.job().id()), keys.leases()};
   }
 
-  private byte[][] beat(Claim claim, Instant now) {
+  private byte[][] beat(Claim claim, Instant now, String memory) {
     Duration worked = Duration.between(claim.startedAt(), now);
     return arguments(
             keys.prefix,
@@ -325,7 +341,8 @@ public final class JobQueue implements AutoCloseable {
             Wire.epoch(now),
             Long.toString(timing.lease().toMillis()),
             Long.toString(timing.wip().toSeconds()),
-            Wire.seconds(worked))
+            Wire.seconds(worked),
+            memory)
         .toArray(byte[][]::new);
   }
 
@@ -398,6 +415,20 @@ public final class JobQueue implements AutoCloseable {
     fields.put(event, bytes(text));
     redis.reach(
         "tell of job " + claim.job().id(), () -> connection.sync().xadd(keys.events(), fields));
+  }
+
+  /**
+   * Says in the worker's record what blocks its slot.
+   *
+   * @param what in words; empty when nothing does any more
+   */
+  public void blocked(String worker, String what) {
+    redis.reach(
+        "tell of worker " + worker,
+        () ->
+            what.isEmpty()
+                ? connection.sync().hdel(keys.worker(worker), "blocked") == 1
+                : connection.sync().hset(keys.worker(worker), "blocked", bytes(what)));
   }
 
   /** Makes slots known as rq workers. */

@@ -16,7 +16,7 @@ public final class Leases implements AutoCloseable {
   private static final int MOST_AT_ONCE = 500;
 
   /** What precedes the fields of a job in the answer. */
-  private static final int HEAD = 7;
+  private static final int HEAD = 8;
 
   private final RedisAccess redis;
   private final Keys keys;
@@ -44,8 +44,10 @@ public final class Leases implements AutoCloseable {
    * @param claim with the job as it is now; worker and execution are empty if they are not known
    * @param held whether the job still has this claim
    * @param rqWaits how long rq itself would wait until it calls the job abandoned
+   * @param memory what the worker's container held at its last heartbeat, in words; empty if that
+   *     is not known
    */
-  public record Overdue(Claim claim, boolean held, Duration rqWaits) {
+  public record Overdue(Claim claim, boolean held, Duration rqWaits, String memory) {
 
     /** Whether a Python function of this claim may have begun. */
     public boolean begun() {
@@ -94,7 +96,8 @@ public final class Leases implements AutoCloseable {
             Wire.instant(job.text("started_at")).orElse(now),
             job),
         text(parts.get(2)).equals("1"),
-        Duration.ofSeconds(Long.parseLong(text(parts.get(6)))));
+        Duration.ofSeconds(Long.parseLong(text(parts.get(6)))),
+        text(parts.get(7)));
   }
 
   @Override

@@ -1,7 +1,7 @@
 -- Keeps one running job's lease, and rq's own records of it, ahead of time.
 -- KEYS  1 job  2 leases
 -- ARGV  1 prefix  2 job id  3 queue (origin)  4 worker  5 claim  6 execution  7 now, ISO  8 now, epoch
---       9 lease ms  10 wip s  11 seconds worked
+--       9 lease ms  10 wip s  11 seconds worked  12 memory that the worker's container holds, in words, '' if unknown
 -- Returns 'held', 'canceled', or 'lost'; after the last two nothing of the claim is left in rq's registries.
 local prefix, id, queue, worker, claim, execution, iso, epoch = unpack(ARGV, 1, 8)
 local lease, wip = tonumber(ARGV[9]), tonumber(ARGV[10])
@@ -34,7 +34,7 @@ redis.call('SADD', worker_key .. ':executions', id .. ':' .. execution)
 redis.call('EXPIRE', worker_key .. ':executions', wip + 60)
 redis.call('ZADD', prefix .. ':wip:' .. queue, 'XX', now + wip, id)
 local record = prefix .. ':execution:' .. id .. ':' .. execution
-redis.call('HSET', record, 'last_heartbeat', epoch)
+redis.call('HSET', record, 'last_heartbeat', epoch, 'memory', ARGV[12])
 redis.call('EXPIRE', record, wip + 120)
 redis.call('ZADD', prefix .. ':executions:' .. id, 'XX', now + wip + 60, execution)
 redis.call('EXPIRE', prefix .. ':executions:' .. id, wip + 60)

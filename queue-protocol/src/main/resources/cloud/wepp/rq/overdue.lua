@@ -2,7 +2,8 @@
 -- KEYS  1 leases
 -- ARGV  1 prefix  2 how many at most
 -- Returns {now in ms, seconds since Redis started (0 if nothing is found), claim, ...}; each claim is
--- {job id, claim, whether the job has it, queue, worker, execution, seconds that rq would still wait, field, value, ...}.
+-- {job id, claim, whether the job has it, queue, worker, execution, seconds that rq would still wait,
+-- memory at the last heartbeat, field, value, ...}.
 local prefix = ARGV[1]
 local time = redis.call('TIME')
 local now = tonumber(time[1])
@@ -36,6 +37,7 @@ for _, member in ipairs(members) do
   end
   local wip = tonumber(redis.call('ZSCORE', prefix .. ':wip:' .. queue, id) or '') or 0
   found[#found + 1] = {id, claim, held and '1' or '0', queue, worker, execution,
-    tostring(math.max(wip - now, 0)), unpack(fields)}
+    tostring(math.max(wip - now, 0)),
+    redis.call('HGET', prefix .. ':execution:' .. id .. ':' .. execution, 'memory') or '', unpack(fields)}
 end
 return found

@@ -8,6 +8,13 @@ local function settle(prefix, worker, now, now_ms)
   local job = prefix .. ':job:' .. id
   local worker_key = prefix .. ':worker:' .. worker
 
+  local function leave_run()
+    local runs = prefix .. ':wepp:runs'
+    if ARGV[23] ~= '' and redis.call('HGET', runs, ARGV[23]) == id .. '|' .. claim then
+      redis.call('HDEL', runs, ARGV[23])
+    end
+  end
+
   -- Takes this claim's own records away. Counts the job for the worker, if there is one of the name.
   local function release(counted)
     redis.call('DEL', prefix .. ':execution:' .. id .. ':' .. execution)
@@ -15,6 +22,7 @@ local function settle(prefix, worker, now, now_ms)
     redis.call('ZREM', prefix .. ':executions:' .. id, execution)
     redis.call('SREM', worker_key .. ':executions', id .. ':' .. execution)
     redis.call('ZREM', KEYS[1], id .. '|' .. claim)
+    leave_run()
     local counter = kind == 'finish' and 'successful_job_count' or 'failed_job_count'
     local known = redis.call('HMGET', worker_key, 'birth', 'total_working_time', counter)
     if not known[1] then return nil end -- the worker's record ended first; it must not come back
@@ -53,6 +61,7 @@ local function settle(prefix, worker, now, now_ms)
     redis.call('ZREM', prefix .. ':executions:' .. id, execution)
     redis.call('SREM', worker_key .. ':executions', id .. ':' .. execution)
     redis.call('ZREM', KEYS[1], id .. '|' .. claim)
+    leave_run()
     if redis.call('HGET', worker_key, 'current_job') == id then
       redis.call('HDEL', worker_key, 'current_job')
       redis.call('HSET', worker_key, 'state', 'idle')

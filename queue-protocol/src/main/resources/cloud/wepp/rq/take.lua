@@ -5,6 +5,8 @@ local function take(prefix, worker, now, now_ms)
   local lease, wip, most = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
   local waiting = prefix .. ':queue:' .. queue
 
+  local run, runs = ARGV[26], prefix .. ':wepp:runs'
+
   local function job_key(id) return prefix .. ':job:' .. id end
 
   if redis.call('EXISTS', prefix .. ':suspended') == 1 then return nil end
@@ -29,6 +31,15 @@ local function take(prefix, worker, now, now_ms)
     local wip_key = prefix .. ':wip:' .. origin
     return not redis.call('ZSCORE', wip_key, id)
         and #redis.call('ZRANGE', prefix .. ':executions:' .. id, 0, 0) == 0
+  end
+
+  -- Whether another job works in the run: until its claim has ended. Somebody ends it when its lease is over; should there
+  -- be nobody left, the run is free a minute later.
+  local function run_is_busy(id)
+    local holder = redis.call('HGET', runs, run)
+    if not holder or holder == id .. '|' .. claim then return false end
+    local ends = tonumber(redis.call('ZSCORE', KEYS[1], holder) or '')
+    return ends and ends + 60000 > now_ms
   end
 
   -- Returns the job as it was before it was claimed, without its empty fields: they mean the same as absent ones.
@@ -68,13 +79,15 @@ local function take(prefix, worker, now, now_ms)
     redis.call('XADD', KEYS[2], '*', 'event', 'started', 'job', id, 'queue', origin, 'claim', claim,
       'execution', execution, 'worker', worker, 'at', iso, 'description', field.description or '',
       'enqueued_at', field.enqueued_at or '', 'payload', payload(before, unwritten))
+    if run ~= '' then redis.call('HSET', runs, run, id .. '|' .. claim) end
     before[n + 1] = id
     return before
   end
 
-  if #ARGV > 25 then
-    for i = 26, #ARGV do
+  if #ARGV > 26 then
+    for i = 27, #ARGV do
       local taken
+      if run ~= '' and run_is_busy(ARGV[i]) then return nil end
       if redis.call('LREM', waiting, '1', ARGV[i]) == 1 then taken = claimed(ARGV[i]) else taken = ours(ARGV[i]) end
       if taken then return taken end
     end

@@ -8,7 +8,8 @@
 --       14 claim  15 execution  16 now, ISO  17 started, epoch  18 ended, epoch  19 ttl in seconds (-1 keep)
 --       20 payload: return_value or exc_string, '' for none  21 seconds until a retry  22 function  23 run id
 --       24 detail as JSON  25 only by others, for a worker that is gone: the job's crashes as JSON, else ''
---       26... ids of which to take the first that waits, none for the queue's head
+--       26 run that no other job with one may work in at the same time, '' for none
+--       27... ids of which to take the first that waits, none for the queue's head
 -- Returns {field, value, ..., id, end}: the job that was taken, if one was, and how the claim ended: 'settled', 'canceled'
 -- (the job stays canceled), 'lost' (the claim is gone; the job is as it was), to others 'left' (the lease is not over), or
 -- '' if none was to end.

@@ -153,7 +153,8 @@ class InventoryIT {
             "pid", "one", "birth", "yesterday", "total_working_time", "", "failed_job_count", "x"));
     assertThat(read().workers())
         .containsExactly(
-            new WorkerSeen("odd", "", null, List.of(), "", null, 0, 0, Duration.ZERO, null, null));
+            new WorkerSeen(
+                "odd", "", null, List.of(), "", null, 0, 0, Duration.ZERO, null, null, ""));
   }
 
   @Test

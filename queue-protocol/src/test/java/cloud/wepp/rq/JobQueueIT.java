@@ -128,7 +128,7 @@ class JobQueueIT {
     Claim claim = take(enqueue());
     redis.hset("rq:job:" + claim.job().id(), "claim", "another");
 
-    assertThat(jobs.heartbeat(List.of(claim))).containsExactly(JobQueue.Held.LOST);
+    assertThat(jobs.heartbeat(List.of(claim), "")).containsExactly(JobQueue.Held.LOST);
     assertThat(jobs.settle(claim, new Settlement.Finish("", Duration.ofSeconds(1)), now()))
         .isEqualTo(JobQueue.Settled.LOST);
     assertThat(redis.hget("rq:job:" + claim.job().id(), "status")).isEqualTo("started");
@@ -140,7 +140,7 @@ class JobQueueIT {
     String id = claim.job().id();
     redis.del("rq:job:" + id);
 
-    assertThat(jobs.heartbeat(List.of(claim))).containsExactly(JobQueue.Held.LOST);
+    assertThat(jobs.heartbeat(List.of(claim), "")).containsExactly(JobQueue.Held.LOST);
     jobs.settle(claim, new Settlement.Finish("", Duration.ofSeconds(1)), now());
     assertThat(redis.exists("rq:job:" + id, "rq:finished:default", "rq:wip:default")).isZero();
   }
@@ -150,7 +150,7 @@ class JobQueueIT {
     Claim claim = take(enqueue());
     redis.hset("rq:job:" + claim.job().id(), "status", "canceled");
 
-    assertThat(jobs.heartbeat(List.of(claim))).containsExactly(JobQueue.Held.CANCELED);
+    assertThat(jobs.heartbeat(List.of(claim), "")).containsExactly(JobQueue.Held.CANCELED);
     assertThat(jobs.settle(claim, new Settlement.Finish("", Duration.ofSeconds(1)), now()))
         .isEqualTo(JobQueue.Settled.CANCELED);
     assertThat(redis.hget("rq:job:" + claim.job().id(), "status")).isEqualTo("canceled");
@@ -291,7 +291,7 @@ class JobQueueIT {
     String id = enqueue();
     Claim claim = take();
     childEnds(claim, "finished", "finished");
-    assertThat(jobs.heartbeat(List.of(claim))).containsExactly(JobQueue.Held.HELD);
+    assertThat(jobs.heartbeat(List.of(claim), "")).containsExactly(JobQueue.Held.HELD);
     assertThat(redis.zcard("rq:wepp:leases")).isEqualTo(1);
     assertThat(jobs.settle(claim, RECORDED, now())).isEqualTo(JobQueue.Settled.SETTLED);
     assertThat(jobs.settle(claim, RECORDED, now())).isEqualTo(JobQueue.Settled.SETTLED);

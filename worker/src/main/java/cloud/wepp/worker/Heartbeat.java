@@ -6,6 +6,7 @@ import cloud.wepp.rq.JobQueue.Held;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.process.Container;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -79,7 +80,10 @@ final class Heartbeat implements AutoCloseable {
     try {
       List<RunningJob> held = List.copyOf(running.all());
       long sent = System.nanoTime();
-      List<Held> found = jobs.heartbeat(held.stream().map(RunningJob::claim).toList());
+      List<Held> found =
+          jobs.heartbeat(
+              held.stream().map(RunningJob::claim).toList(),
+              Container.memory().map(Container.Memory::toString).orElse(""));
       FaultPoint.BEATING.reached();
       for (int i = 0; i < held.size(); i++) {
         judge(held.get(i), found.get(i), sent);

@@ -45,6 +45,7 @@ final class Info {
           name, state, current_job, queues[], hostname, pid
           successful_jobs, failed_jobs, working_seconds
           last_heartbeat, heartbeat_seconds (since then), age_seconds (since birth)
+          blocked              by a process that SIGKILL does not end
       """;
 
   private static final int COLUMNS = 100;
@@ -186,6 +187,9 @@ final class Info {
       if (worker.job() != null) {
         out.println(cut("  runs " + worker.job(), COLUMNS));
       }
+      if (!worker.blocked().isEmpty()) {
+        out.println(cut("  is blocked: " + worker.blocked(), COLUMNS));
+      }
     }
     if (seen.workers().isEmpty()) {
       out.println("none");
@@ -303,6 +307,7 @@ final class Info {
     one.put("last_heartbeat", worker.heartbeat() == null ? null : worker.heartbeat().toString());
     one.put("heartbeat_seconds", secondsSince(worker.heartbeat()));
     one.put("age_seconds", secondsSince(worker.birth()));
+    one.put("blocked", worker.blocked().isEmpty() ? null : worker.blocked());
     return one;
   }
 

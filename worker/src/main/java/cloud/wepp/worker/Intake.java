@@ -2,15 +2,14 @@ package cloud.wepp.worker;
 
 import cloud.wepp.rq.Claim;
 import cloud.wepp.rq.JobQueue;
-import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobListener;
+import cloud.wepp.worker.ledger.LedgerStore;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
@@ -76,21 +75,32 @@ final class Intake implements AutoCloseable {
       JobQueue jobs,
       List<String> queues,
       Routes routes,
-      WorkerConfig.Routing routing,
+      Admission admission,
+      Order order,
       Stop stop,
       List<JobListener> listeners) {
     this.jobs = jobs;
     this.routes = routes;
-    this.order = Order.valueOf(routing.strategy().toUpperCase(Locale.ROOT));
+    this.admission = admission;
+    this.order = order;
     this.stop = stop;
     this.listeners = listeners;
-    admission = new Admission(routing);
     readers = new ArrayList<>(queues.stream().map(Reader::new).toList());
   }
 
   void start() {
     paused(jobs.paused());
     List.copyOf(readers).forEach(reader -> reader.thread.start());
+  }
+
+  /** What jobs are expected to take, as {@link LedgerStore#memory} tells. */
+  void expect(Map<String, Long> memory) {
+    lock.lock();
+    try {
+      admission.expect(memory);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** What is paused now, as {@link JobQueue#paused} tells. */
@@ -121,7 +131,7 @@ final class Intake implements AutoCloseable {
       }
       JobQueue.Request request = request(worker, candidate);
       Optional<Claim> claim =
-          UntilKnown.ask("Taking job " + candidate.id(), () -> jobs.take(request));
+          UntilKnown.ask("Taking job " + candidate.job().id(), () -> jobs.take(request));
       if (claim.isPresent()) {
         return claim;
       }
@@ -151,15 +161,19 @@ final class Intake implements AutoCloseable {
   }
 
   private JobQueue.Request request(String worker, Candidate candidate) {
-    return jobs.request(candidate.queue(), worker, List.of(candidate.id()));
+    return jobs.request(
+        candidate.queue(), worker, List.of(candidate.job().id()), candidate.job().route().run());
   }
 
-  private record Candidate(String queue, String id) {}
+  /** A job that this worker can run. */
+  private record Ready(String id, Routes.Route route) {}
+
+  private record Candidate(String queue, Ready job) {}
 
   private @Nullable Candidate await(String worker) throws InterruptedException {
     lock.lockInterruptibly();
     try {
-      admission.leave(worker);
+      admission.missed(worker); // at a job's end next is asked, so this is what was not taken
       while (!closed) {
         if (!admission.admitsWorker(worker)) {
           resumed.await();
@@ -193,12 +207,12 @@ final class Intake implements AutoCloseable {
     }
     for (int i = 0; i < readers.size(); i++) {
       Reader reader = readers.get(i);
-      String id = admission.admitsQueue(reader.queue) ? reader.next(worker) : null;
-      if (id != null) {
+      Ready job = admission.admitsQueue(reader.queue) ? reader.next(worker) : null;
+      if (job != null) {
         if (order == Order.ROUND_ROBIN) {
           readers.add(readers.remove(i));
         }
-        return new Candidate(reader.queue, id);
+        return new Candidate(reader.queue, job);
       }
     }
     return null;
@@ -233,7 +247,7 @@ final class Intake implements AutoCloseable {
   private final class Reader implements Runnable {
     private final String queue;
     private final Thread thread;
-    private final SequencedMap<String, String> ready = // id to function; guarded by lock
+    private final SequencedMap<String, Routes.Route> ready = // by id; guarded by lock
         new LinkedHashMap<>();
     private Set<String> given = new HashSet<>(); // since the last read began; guarded by lock
     private Set<String> givenBefore = new HashSet<>(); // since the read before; guarded by lock
@@ -325,16 +339,16 @@ final class Intake implements AutoCloseable {
     /**
      * The next id that may start; what may not is read again later. To be called under the lock.
      */
-    private @Nullable String next(String worker) {
+    private @Nullable Ready next(String worker) {
       while (!ready.isEmpty()) {
-        Map.Entry<String, String> entry = ready.pollFirstEntry();
+        Map.Entry<String, Routes.Route> entry = ready.pollFirstEntry();
         if (ready.size() < FEW) {
           wanted.signalAll();
         }
-        if (admission.admitsFunction(entry.getValue())) {
+        if (admission.admits(entry.getValue())) {
           given.add(entry.getKey());
           admission.enter(worker, queue, entry.getValue());
-          return entry.getKey();
+          return new Ready(entry.getKey(), entry.getValue());
         }
       }
       return null;
@@ -415,9 +429,9 @@ final class Intake implements AutoCloseable {
           Routes.Route route = known.of(id);
           if (given.contains(id) || givenBefore.contains(id)) {
             passed++;
-          } else if (route == null || !admission.admitsFunction(route.function())) {
+          } else if (route == null || !admission.admits(route)) {
             heldBack = true;
-          } else if (ready.putIfAbsent(id, route.function()) == null) {
+          } else if (ready.putIfAbsent(id, route) == null) {
             added++;
             found.signal();
           }

@@ -23,6 +23,7 @@ final class JobLimits {
   private final List<Bound> cpu;
   private final List<Bound> files;
   private final List<Bound> fileSize;
+  private final List<Bound> processors;
   private final int retries;
   private final double factor;
 
@@ -54,6 +55,7 @@ final class JobLimits {
     cpu = bounds(config.cpuTime(), 1);
     files = bounds(config.openFiles(), 1);
     fileSize = bounds(config.fileSize(), MIB);
+    processors = bounds(config.pythonCpu(), 1);
     retries = config.memoryRetries();
     factor = Double.parseDouble(config.memoryFactor());
   }
@@ -79,6 +81,11 @@ final class JobLimits {
         first(files, function).of(asked.getOrDefault("rq_worker_open_files", 0L)),
         first(fileSize, function).of(MIB * asked.getOrDefault("rq_worker_file_mb", 0L)),
         new Limits.Growth(retries, factor, bound.most()));
+  }
+
+  /** How many processors a Python job of the function takes, if it can. */
+  int processors(String function) {
+    return (int) Math.max(1, first(processors, function).usual());
   }
 
   /** The whole numbers in the job's meta, by key. */

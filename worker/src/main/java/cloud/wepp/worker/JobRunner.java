@@ -224,12 +224,15 @@ final class JobRunner {
                     () -> new Turn(jobs.settle(claim, settlement, ended), Optional.empty())));
   }
 
-  /** WEPPcloud's functions name the run in their first argument, or as {@code runid}. */
+  /**
+   * WEPPcloud's functions, and this worker's own, name the run in their first argument, or as
+   * {@code runid}.
+   */
   static String run(Call call) {
     PyValue first = call.args().isEmpty() ? call.kwargs().get("runid") : call.args().getFirst();
-    return first instanceof PyValue.Str run && call.function().startsWith("wepppy.")
-        ? run.value()
-        : "";
+    String function = call.function();
+    boolean names = function.startsWith("wepppy.") || function.startsWith("cloud.wepp.");
+    return names && first instanceof PyValue.Str run ? run.value() : "";
   }
 
   private static String cause(ClaimContext context, JobOutcome outcome) {

@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import tools.jackson.core.JacksonException;
@@ -194,17 +195,20 @@ final class Reclaim implements AutoCloseable {
    * One worker that was gone before the job had ended, as the job's field {@code crashes} has it.
    *
    * @param heard rq's {@code last_heartbeat} of the job
+   * @param memory what its container held then; empty if that is not known
    */
-  private record Crash(String worker, String started, String heard) {
+  private record Crash(String worker, String started, String heard, @Nullable String memory) {
     static Crash of(Overdue dead) {
       JobRecord job = dead.claim().job();
-      return new Crash(dead.claim().worker(), job.text("started_at"), job.text("last_heartbeat"));
+      return new Crash(
+          dead.claim().worker(), job.text("started_at"), job.text("last_heartbeat"), dead.memory());
     }
 
     @Override
     public String toString() {
-      return "worker %s took it at %s and was last heard of at %s"
-          .formatted(worker, started, heard);
+      String held = memory == null || memory.isEmpty() ? "" : ", when its container held " + memory;
+      return "worker %s took it at %s and was last heard of at %s%s"
+          .formatted(worker, started, heard, held);
     }
   }
 

@@ -75,15 +75,15 @@ final class Routes {
    */
   Route route(String queue, JobRecord job) {
     if (job.data().length == 0) {
-      return new Route(Way.GONE, "");
+      return new Route(Way.GONE, "", "");
     }
     try {
       Call call = Call.read(job.data());
       Way way =
           matches(refused, call) ? Way.REFUSED : isNative(job, call) ? Way.NATIVE : python(queue);
-      return new Route(way, call.function());
+      return new Route(way, call.function(), way == Way.NATIVE ? JobRunner.run(call) : "");
     } catch (MalformedJob e) {
-      return new Route(e.refused() ? python(queue) : Way.UNREADABLE, "");
+      return new Route(e.refused() ? python(queue) : Way.UNREADABLE, "", "");
     }
   }
 
@@ -96,8 +96,10 @@ final class Routes {
    * What was found of a waiting job.
    *
    * @param function its dotted name; empty when it could not be read
+   * @param run the run that it must have alone: that of one of this worker's own functions; else
+   *     empty
    */
-  record Route(Way way, String function) {}
+  record Route(Way way, String function, String run) {}
 
   private Way python(String queue) {
     if (python == null) {

@@ -22,6 +22,7 @@ import cloud.wepp.worker.ledger.PostgresAccess;
 import cloud.wepp.worker.observe.DeletionCost;
 import cloud.wepp.worker.observe.Metrics;
 import cloud.wepp.worker.observe.Probes;
+import cloud.wepp.worker.process.Container;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
 import cloud.wepp.worker.python.PythonHandler;
@@ -35,9 +36,11 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -116,15 +119,25 @@ public final class Worker implements AutoCloseable {
     records = new Records(config, redis, registration.workers().getFirst(), listeners, clock);
     weppcloud =
         new WeppcloudRedis(redis, config.redis().statusDatabase(), config.redis().prepDatabase());
-    processes = ProcessRunner.start();
+    processes = ProcessRunner.start(new Survivors(jobs, this::runningJobs, listeners));
     followers = new Followers(() -> new JobLog(redis, config.redis().keyPrefix()));
     running = new RunningJobs(processes, timing.lease(), drain::countDown, followers);
     Map<String, JobHandler> natives = new HashMap<>(Routes.BUILT_IN);
-    natives.putAll(models(config, processes));
+    CpuBudget cpu = cpu(config);
+    natives.putAll(models(config, processes, cpu));
     natives.putAll(more);
-    python = config.python().enabled() ? python(config, registration.queues(), processes) : null;
+    python =
+        config.python().enabled() ? python(config, registration.queues(), processes, cpu) : null;
     Routes routes = new Routes(natives, python, config.routing());
-    intake = new Intake(jobs, registration.queues(), routes, config.routing(), stop, listeners);
+    intake =
+        new Intake(
+            jobs,
+            registration.queues(),
+            routes,
+            new Admission(config.routing(), config.limits(), memory(config.limits())),
+            Intake.Order.valueOf(config.routing().strategy().toUpperCase(Locale.ROOT)),
+            stop,
+            listeners);
     heartbeat = new Heartbeat(jobs, running, registration, listeners, intake::paused);
     Recovery recovery = new Recovery(routes, config.recovery());
     Verdict verdict = new Verdict(timing.resultTtl(), timing.failureTtl());
@@ -185,6 +198,10 @@ public final class Worker implements AutoCloseable {
     List<String> modules = new ArrayList<>(config.python().preload());
     WeppFunctions.NAMES.forEach(name -> modules.add(name.substring(0, name.lastIndexOf('.'))));
     return modules;
+  }
+
+  private Collection<RunningJob> runningJobs() {
+    return running.all();
   }
 
   private int running() {
@@ -268,7 +285,7 @@ public final class Worker implements AutoCloseable {
   /** Makes the slots known to rq and starts taking jobs. */
   void start() {
     jobs.register(registration.workers(), registration.queues(), registration.info());
-    records.start();
+    records.start(intake::expect);
     heartbeat.start(config.timing().heartbeat());
     housekeeping.start(config.timing());
     intake.start();
@@ -285,10 +302,32 @@ public final class Worker implements AutoCloseable {
         registration.workers().getFirst());
   }
 
-  private static Map<String, JobHandler> models(WorkerConfig config, ProcessRunner processes) {
+  /** What all jobs may take together, in bytes. */
+  private static long memory(WorkerConfig.Limits limits) {
+    long all =
+        limits
+            .podMemory()
+            .map(mib -> (long) mib << 20)
+            .or(() -> Container.memory().map(Container.Memory::limitBytes))
+            .orElse(Long.MAX_VALUE);
+    return Math.max(0, all - ((long) limits.keepFree() << 20));
+  }
+
+  private static CpuBudget cpu(WorkerConfig config) {
+    Map<Path, Integer> mounts = new HashMap<>();
+    for (String mount : config.limits().mount()) {
+      int colon = mount.lastIndexOf(':');
+      mounts.put(
+          Path.of(mount.substring(0, colon).strip()),
+          Integer.valueOf(mount.substring(colon + 1).strip()));
+    }
+    return new CpuBudget(
+        config.worker().cpu().orElse(Runtime.getRuntime().availableProcessors()), mounts);
+  }
+
+  private static Map<String, JobHandler> models(
+      WorkerConfig config, ProcessRunner processes, CpuBudget cpu) {
     WorkerConfig.Wepp wepp = config.wepp();
-    CpuBudget cpu =
-        new CpuBudget(config.worker().cpu().orElse(Runtime.getRuntime().availableProcessors()));
     RunFolders folders = runFolders(wepp);
     WeppFunctions.Models how =
         new WeppFunctions.Models(
@@ -345,7 +384,7 @@ public final class Worker implements AutoCloseable {
   }
 
   private static PythonHandler python(
-      WorkerConfig config, List<String> queues, ProcessRunner processes) {
+      WorkerConfig config, List<String> queues, ProcessRunner processes, CpuBudget cpu) {
     WorkerConfig.Python python = config.python();
     Map<String, Object> script = new HashMap<>();
     script.put("redis_url", config.redis().url());
@@ -369,7 +408,9 @@ public final class Worker implements AutoCloseable {
               (long) python.serverMemory() << 20,
               python.reload(),
               config.timing().grace()),
-          processes);
+          processes,
+          cpu,
+          new JobLimits(config.limits())::processors);
     } catch (InterruptedException e) {
       throw new IllegalStateException("interrupted while Python started", e);
     }

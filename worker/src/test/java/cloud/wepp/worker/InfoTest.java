@@ -48,7 +48,8 @@ class InfoTest {
                   1,
                   Duration.ofMinutes(61),
                   AT.minusSeconds(5),
-                  AT.minusSeconds(90_000)),
+                  AT.minusSeconds(90_000),
+                  "process 7 does not end"),
               new WorkerSeen(
                   "w".repeat(120),
                   "",
@@ -60,7 +61,8 @@ class InfoTest {
                   0,
                   Duration.ZERO,
                   null,
-                  null)));
+                  null,
+                  "")));
 
   private static String printed(boolean json, int mostEvents) {
     ByteArrayOutputStream said = new ByteArrayOutputStream();
@@ -103,6 +105,7 @@ class InfoTest {
             "10 ready, and not yet put into the queue by rq 3.0",
             "w.1 busy 12 1 1h01m 5s 1d01h",
             "runs the-job",
+            "is blocked: process 7 does not end",
             "?, pid ?, for ?:",
             "Leases: 1 held, 2 overdue.",
             "Events that wait for Postgres: 3, the first for 4s.",

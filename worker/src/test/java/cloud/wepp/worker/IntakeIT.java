@@ -3,7 +3,10 @@ package cloud.wepp.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Call;
+import cloud.wepp.rq.Claim;
+import cloud.wepp.rq.Ended;
 import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.config.ConfigReader;
@@ -33,6 +36,7 @@ import org.junit.jupiter.api.Test;
 class IntakeIT {
   private static final String NOOP = "cloud.wepp.noop";
   private static final String HELD = "test.held";
+  private static final String OF_A_RUN = "wepppy.rq.test.of_a_run";
 
   private static RedisServer redis;
   private static PostgresServer postgres;
@@ -88,7 +92,12 @@ class IntakeIT {
     all.addAll(List.of(sets));
     WorkerConfig config = ConfigReader.read(null, Map.of(), all).config();
     Worker started =
-        new Worker(config, stop, Map.of(HELD, held), List.of(listener), InstantSource.system());
+        new Worker(
+            config,
+            stop,
+            Map.of(HELD, held, OF_A_RUN, held),
+            List.of(listener),
+            InstantSource.system());
     started.start();
     worker = started;
     return started;
@@ -222,5 +231,59 @@ class IntakeIT {
     work(new Intake.Stop(false, 5), "worker.slots=3").awaitDrain();
     assertThat(listener.count(RecordingListener.Started.class)).isEqualTo(5);
     assertThat(redis.ask("LLEN", "rq:queue:default")).isEqualTo("4");
+  }
+
+  /** A function of WEPPcloud's that this worker has as its own. */
+  private static String enqueueFor(String run) {
+    byte[] call = new Call(OF_A_RUN, List.of(PyValue.of(run)), Map.of()).write();
+    return client.enqueue("default", call, OF_A_RUN, Duration.ofMinutes(3));
+  }
+
+  @Test
+  void twoJobsOfOneRunFollowEachOtherInOneWorker() throws Exception {
+    String running = enqueueFor("run 1");
+    String waits = enqueueFor("run 1");
+    String beside = enqueueFor("run 2");
+    work(Intake.Stop.NEVER, "worker.slots=3");
+    assertThat(started(2)).containsExactlyInAnyOrder(running, beside);
+    awaitBeats(3);
+    assertThat(redis.ask("LRANGE", "rq:queue:default", "0", "-1")).isEqualTo(waits);
+    gate.countDown();
+    listener.awaitEnd(waits);
+    assertThat(redis.ask("EXISTS", "rq:wepp:runs")).isEqualTo("0");
+  }
+
+  @Test
+  void twoJobsOfOneRunFollowEachOtherInTwoWorkers() throws Exception {
+    String running = enqueueFor("run 1");
+    JobQueue.Request other = client.request("default", "elsewhere", List.of(running), "run 1");
+    Claim claim = client.take(other).orElseThrow();
+    String waits = enqueueFor("run 1");
+    String beside = enqueueFor("run 2");
+    gate.countDown();
+    work(Intake.Stop.NEVER);
+    listener.awaitEnd(beside);
+    awaitBeats(12); // longer than until the run is asked for again
+    assertThat(redis.ask("LRANGE", "rq:queue:default", "0", "-1")).isEqualTo(waits);
+    int asked = evals();
+    awaitBeats(12);
+    assertThat(evals() - asked)
+        .as("scripts in 1.2 s, a heartbeat among them 12 times")
+        .isLessThan(60);
+    client.settle(
+        claim,
+        new Settlement.Finish("", Duration.ofMinutes(5)),
+        new Ended(InstantSource.system().instant(), OF_A_RUN, "run 1", "{}"));
+    listener.awaitEnd(waits);
+    assertThat(redis.ask("EXISTS", "rq:wepp:runs")).isEqualTo("0");
+  }
+
+  private static int evals() {
+    return redis
+        .ask("INFO", "commandstats")
+        .lines()
+        .filter(line -> line.startsWith("cmdstat_evalsha:"))
+        .mapToInt(line -> Integer.parseInt(line.replaceAll(".*?calls=(\\d+),.*", "$1")))
+        .sum();
   }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import cloud.wepp.rq.Call;
+import cloud.wepp.rq.Event;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobQueue.Settled;
 import cloud.wepp.rq.testing.RedisServer;
@@ -334,5 +335,28 @@ class PythonIT {
     assertThatThrownBy(() -> worker("python.command=/no/such/python"))
         .isInstanceOf(PythonUnavailable.class)
         .hasMessageContaining("/no/such/python");
+  }
+
+  @Test
+  void aJobThatHoldsTooMuchMemoryFailsWithTheFigures() throws Exception {
+    worker("limits.memory=sample.hungry:100");
+    String job = enqueue("sample.hungry");
+    listener.awaitEnd(job);
+    assertThat(status(job)).isEqualTo("failed");
+    Event end = listener.awaitRecorded(job, "failed");
+    assertThat(end.text("detail"))
+        .contains("\"cause\":\"memory\"", "\"python\",\"memory\",-9")
+        .containsPattern("it held \\d+ MB of memory; its limit is 105 MB");
+  }
+
+  @Test
+  void aJobKnowsHowManyProcessorsItHolds() throws Exception {
+    worker("worker.cpu=4", "limits.python-cpu=sample.cpus:2");
+    String job = enqueue("sample.cpus");
+    listener.awaitEnd(job);
+    String entry = redis.ask("XREVRANGE", "rq:results:" + job, "+", "-", "COUNT", "1");
+    List<String> fields = entry.lines().toList();
+    byte[] value = Base64.getDecoder().decode(fields.get(fields.indexOf("return_value") + 1));
+    assertThat(new String(value, ISO_8859_1)).containsPattern("\\b2\\b");
   }
 }

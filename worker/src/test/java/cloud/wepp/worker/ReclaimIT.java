@@ -136,11 +136,13 @@ class ReclaimIT {
   @Test
   void oursRunAgainWithoutUsingUpARetry() throws Exception {
     Claim claim = taken(NOOP, "retries_left", "2");
+    gone.heartbeat(List.of(claim), "7.9 GB of 8.0 GB");
     work(Map.of());
     assertThat(listener.awaitEnd(claim.job().id())).isInstanceOf(Settlement.Finish.class);
     Event requeued = listener.awaitRecorded(claim.job().id(), "requeued");
     assertThat(requeued.text("claim")).isEqualTo(claim.id());
-    assertThat(requeued.text("detail")).contains("lost", "gone.1", "last heard of at");
+    assertThat(requeued.text("detail"))
+        .contains("lost", "gone.1", "last heard of at", "its container held 7.9 GB of 8.0 GB");
     assertThat(field(claim, "retries_left")).isEqualTo("2");
     assertThat(field(claim, "status")).isEqualTo("finished");
     assertNothingIsLeftOf(claim);

@@ -215,8 +215,35 @@ public record WorkerConfig(
               value = "1.5",
               is = "by how much its limit grows then",
               matches = "[1-9]\\d?(\\.\\d{1,2})?")
-          String memoryFactor) {
+          String memoryFactor,
+      @Setting(
+              is =
+                  "memory in MiB that a job of a function takes, as `*.run_watershed_rq:3000`,"
+                      + " where the history does not tell. A job waits in its queue while there is"
+                      + " not so much",
+              matches = NUMBERS)
+          List<String> functionMemory,
+      @Setting(
+              is = "memory in MiB for all jobs and the worker; that of the cgroup if not set",
+              min = 1)
+          Optional<Integer> podMemory,
+      @Setting(
+              value = "512",
+              is = "of it in MiB not for jobs: the worker's own, and what Python has imported",
+              min = 0)
+          int keepFree,
+      @Setting(
+              is =
+                  "the processors that a Python job of a function takes while it runs, as"
+                      + " `*.big:4`; otherwise 1. One is always left to models",
+              matches = NUMBERS)
+          List<String> pythonCpu,
+      @Setting(
+              is = "the most models that write below a folder at once, as `/wc1:8`",
+              matches = "(/[^,]*:\\d{1,9}(,|$))*")
+          List<String> mount) {
 
+    static final String NUMBERS = "([^,]+:\\d{1,9}(,|$))*";
     static final String BOUNDS = "([^,]+:\\d{1,9}(-\\d{1,9})?(,|$))*";
   }
 

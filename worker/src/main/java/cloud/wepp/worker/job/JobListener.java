@@ -37,6 +37,9 @@ public interface JobListener {
    */
   default void used(String name, ProcessEnd end) {}
 
+  /** A process of the job does not end after SIGKILL, and blocks the slot until it does. */
+  default void survivor(Claim claim, int pid) {}
+
   /** The claim of a worker that is gone was ended by this one; as {@link #settled}. */
   default void reclaimed(Claim claim, Settlement settlement, Settled settled) {}
 

@@ -69,6 +69,7 @@ public final class Metrics implements JobListener, AutoCloseable {
   private final Map<String, Integer> foreign = new ConcurrentHashMap<>(); // by queue
   private final Timer late;
   private final Counter unanswered;
+  private final Counter survivors;
   private final Counter recorded;
   private final Map<String, Counter> claims; // by event
   private volatile Load load = Load.UNKNOWN;
@@ -128,6 +129,9 @@ public final class Metrics implements JobListener, AutoCloseable {
             .description("How long after its time a heartbeat began")
             .register(registry);
     unanswered = counter("rq.worker.redis.errors", "Looks at the queues that Redis did not answer");
+    survivors =
+        counter(
+            "rq.worker.survivors", "Processes that did not end after SIGKILL, and blocked a slot");
     recorded = counter("rq.worker.events.recorded", "Events that this worker carried to Postgres");
     gauge(
         "rq.worker.events.waiting",
@@ -310,6 +314,11 @@ public final class Metrics implements JobListener, AutoCloseable {
           ? function
           : "other";
     }
+  }
+
+  @Override
+  public void survivor(Claim claim, int pid) {
+    survivors.increment();
   }
 
   @Override

@@ -97,7 +97,7 @@ record Family(
           && known
           && stat.state() == 'Z'
           && (adopted == null || adopted.contains(stat.id().pid()))) {
-        Libc.waitFor(stat.id().pid());
+        Libc.reap(stat.id().pid());
       }
     }
   }

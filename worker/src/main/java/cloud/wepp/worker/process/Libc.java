@@ -40,6 +40,7 @@ final class Libc {
   private static final short POLLIN = 1;
   private static final int RUSAGE_BYTES = 144;
   private static final int PAGE = 4096;
+  private static final int WNOHANG = 1;
   private static final int RLIMIT_CPU = 0;
   private static final int RLIMIT_FSIZE = 1;
   private static final int RLIMIT_NOFILE = 7;
@@ -241,6 +242,16 @@ final class Libc {
           usage.get(JAVA_LONG, 136));
     } catch (RuntimeException e) {
       throw e;
+    } catch (Throwable thrown) {
+      throw broken(thrown);
+    }
+  }
+
+  /** Takes leave of a child that has ended, unless another thread was faster. */
+  static void reap(int pid) {
+    try {
+      int ignored =
+          (int) Worker.WAIT4.invokeExact(pid, MemorySegment.NULL, WNOHANG, MemorySegment.NULL);
     } catch (Throwable thrown) {
       throw broken(thrown);
     }

@@ -94,7 +94,7 @@ final class ProcFs {
   static void reapOrphan(int pid) {
     Stat stat = stat(pid);
     if (stat != null && stat.parent() == SELF && !stat.alive()) {
-      Libc.waitFor(pid);
+      Libc.reap(pid);
     }
   }
 

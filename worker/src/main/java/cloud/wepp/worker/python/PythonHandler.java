@@ -4,6 +4,7 @@ import cloud.wepp.rq.Call;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobOutcome;
+import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
 import java.io.IOException;
 import java.io.InputStream;
@@ -17,6 +18,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
+import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,6 +36,8 @@ public final class PythonHandler implements JobHandler, AutoCloseable {
 
   private final Settings settings;
   private final ProcessRunner processes;
+  private final CpuBudget cpu;
+  private final ToIntFunction<String> processors;
   private final Path folder;
   private final Board board;
   private final ConcurrentMap<String, Supervisor> supervisors = new ConcurrentHashMap<>();
@@ -61,11 +65,16 @@ public final class PythonHandler implements JobHandler, AutoCloseable {
   /**
    * Starts the fork server and waits until it has imported the modules.
    *
+   * @param processors how many a job of a function wants of {@code cpu}
    * @throws PythonUnavailable if it cannot
    */
-  public PythonHandler(Settings settings, ProcessRunner processes) throws InterruptedException {
+  public PythonHandler(
+      Settings settings, ProcessRunner processes, CpuBudget cpu, ToIntFunction<String> processors)
+      throws InterruptedException {
     this.settings = settings;
     this.processes = processes;
+    this.cpu = cpu;
+    this.processors = processors;
     try {
       folder = Files.createTempDirectory("rq-worker");
       try (InputStream script = PythonHandler.class.getResourceAsStream(SCRIPT)) {
@@ -112,8 +121,10 @@ public final class PythonHandler implements JobHandler, AutoCloseable {
   @Override
   public JobOutcome handle(Call call, JobContext context) throws InterruptedException {
     Path file = folder.resolve(context.claimId() + ".out");
-    try (JobOutput output = new JobOutput(file, context)) {
-      PythonJob job = new PythonJob(context, processes, output, settings.grace());
+    try (JobOutput output = new JobOutput(file, context);
+        CpuBudget.Share share = cpu.tryAcquire(processors.applyAsInt(call.function()))) {
+      PythonJob job =
+          new PythonJob(context, processes, output, settings.grace(), share.processors());
       for (int attempt = 1; attempt <= BEGINNINGS && !job.began(); attempt++) {
         Optional<JobOutcome> outcome = job.run(supervisor(context));
         if (outcome.isPresent()) {

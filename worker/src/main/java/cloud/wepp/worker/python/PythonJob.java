@@ -28,6 +28,7 @@ final class PythonJob {
   private final ProcessRunner processes;
   private final JobOutput output;
   private final Duration grace;
+  private final int processors;
   private @Nullable StopReason stopped;
   private boolean relayed;
   private int horse;
@@ -35,11 +36,20 @@ final class PythonJob {
   private long tooMuch; // the memory that was more than the limit; 0 while none was
   private final long started = System.nanoTime();
 
-  PythonJob(JobContext context, ProcessRunner processes, JobOutput output, Duration grace) {
+  /**
+   * @param processors how many it holds; 0 is as good as 1 for a function that asks
+   */
+  PythonJob(
+      JobContext context,
+      ProcessRunner processes,
+      JobOutput output,
+      Duration grace,
+      int processors) {
     this.context = context;
     this.processes = processes;
     this.output = output;
     this.grace = grace;
+    this.processors = processors;
   }
 
   /**
@@ -76,6 +86,7 @@ final class PythonJob {
       order.put("output", output.file().toString());
       order.put("stopped", stopped == StopReason.STOPPED);
       order.put("cause", why());
+      order.put("processors", Integer.toString(Math.max(1, processors)));
       supervisor.begin(order);
       JsonNode report = await(supervisor, what.equals("mourn") ? BURIAL : Duration.ofDays(36_500));
       if (report.isMissingNode()) {

@@ -145,7 +145,7 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
       Program program, CpuBudget cpu, Path printed, Consumer<String> lines, JobContext context)
       throws IOException, SpawnFailed, InterruptedException {
     try (LineTail tail = new LineTail(printed, lines);
-        CpuBudget.Share _ = cpu.acquire()) {
+        CpuBudget.Share _ = cpu.acquire(program.folder())) {
       Runnable look =
           () -> {
             FaultPoint.RUNNING.reached();

@@ -198,6 +198,7 @@ class Supervised:
         self.oom_kills = oom_kills()
         self._stopped_job_id = None
         os.environ[CLAIM] = order["claim"]
+        os.environ["WEPPPY_NCPU"] = order["processors"]
 
     def job_and_queue(self):
         job = self.job_class.fetch(self.order["job"], connection=self.connection, serializer=self.serializer)
