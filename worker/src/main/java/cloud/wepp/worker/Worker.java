@@ -64,9 +64,6 @@ public final class Worker implements AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(Worker.class);
 
-  /** Kubernetes asks not to change a pod's deletion cost often. */
-  private static final Duration COST_LOOKS = Duration.ofSeconds(30);
-
   private final WorkerConfig config;
   private final Heartbeat.Registration registration;
   private final RedisAccess redis;
@@ -261,7 +258,7 @@ public final class Worker implements AutoCloseable {
                 running.all().stream()
                     .map(job -> Duration.between(job.claim().startedAt(), clock.instant()))
                     .toList(),
-            COST_LOOKS)
+            to.deletionCostEvery())
         : null;
   }
 

@@ -553,6 +553,13 @@ public record WorkerConfig(
                   "whether a pod that runs long jobs raises its deletion cost, so that fewer pods"
                       + " are made by ending idle ones; only where the account below is")
           boolean deletionCost,
+      @Setting(
+              value = "30s",
+              is =
+                  "how often it may change, which Kubernetes asks to be seldom; younger jobs cost"
+                      + " nothing",
+              min = 1)
+          Duration deletionCostEvery,
       @Setting(value = "https://kubernetes.default.svc", is = "its API", matches = "https?://.+")
           String api,
       @Setting(

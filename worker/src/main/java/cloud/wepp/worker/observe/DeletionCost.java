@@ -28,9 +28,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Tells Kubernetes what it would cost to end this pod, in seconds of work that would be lost: when
- * it has fewer pods made, those go first that cost least. Written only when it has changed by half,
- * and at most once in {@code every}. Nothing depends on it, so it gives up when it is not allowed
- * to, and else tries again.
+ * it has fewer pods made, those go first that cost least. Written only when it has changed, and at
+ * most once in {@code every}. Nothing depends on it, so it gives up when it is not allowed to, and
+ * else tries again.
  */
 public final class DeletionCost implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(DeletionCost.class);

@@ -1,0 +1,99 @@
+package cloud.wepp.worker.shipping;
+
+import static java.util.stream.Collectors.toMap;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+
+import cloud.wepp.worker.config.ConfigReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/** The image and {@code docker-compose.yml}: a client of rq has the sample watershed done. */
+class ComposeIT {
+  private static final Pattern VARIABLE = Pattern.compile("\\$\\{(\\w+):-([^}]*)}");
+
+  @TempDir Path folder;
+
+  private static String docker(String... arguments) throws IOException, InterruptedException {
+    return Tool.run(
+        Stream.concat(Stream.of("docker"), Stream.of(arguments)).toArray(String[]::new));
+  }
+
+  private String compose(String... arguments) throws IOException, InterruptedException {
+    String settings = folder.resolve("settings.env").toString();
+    return docker(
+        Stream.concat(
+                Stream.of("compose", "-p", "rq-worker-test", "--env-file", settings),
+                Stream.of(arguments))
+            .toArray(String[]::new));
+  }
+
+  @Test
+  void theWorkerReadsItsSettings() throws Exception {
+    String text = Files.readString(Tool.ROOT.resolve("docker-compose.yml"));
+    JsonNode file =
+        Manifests.read(VARIABLE.matcher(text).replaceAll(v -> Matcher.quoteReplacement(v.group(2))))
+            .getFirst();
+    JsonNode worker = file.at("/services/worker");
+    Map<String, String> environment =
+        worker
+            .path("environment")
+            .propertyStream()
+            .collect(toMap(Map.Entry::getKey, e -> e.getValue().asString()));
+    Path secret = Files.writeString(folder.resolve("secret"), "secret");
+    environment.replaceAll((name, value) -> {
+      assertThat(value.startsWith("/run/secrets/")).isEqualTo(name.endsWith("_FILE"));
+      return name.endsWith("_FILE") ? secret.toString() : value;
+    });
+
+    ConfigReader.Read read = ConfigReader.read(null, environment, List.of());
+
+    assertThat(read.warnings()).isEmpty();
+    assertThat(read.config().timing().terminationGrace().orElseThrow().toSeconds() + "s")
+        .isEqualTo(worker.path("stop_grace_period").asString());
+  }
+
+  @Test
+  void theSampleWatershedIsDone() throws Exception {
+    assumeFalse("none".equals(System.getenv("RQ_WORKER_DOCKER")), "no Docker engine starts here");
+    if (!Files.exists(Path.of("/var/run/docker.sock")) && System.getenv("DOCKER_HOST") == null) {
+      Tool.lacks("no Docker engine runs");
+    }
+    Files.writeString(
+        folder.resolve("settings.env"),
+        "WC1=%1$s/wc1\nGEODATA=%1$s/geodata\nWORKER_PORT=0\n".formatted(folder));
+    compose("--profile", "*", "config", "-q");
+    compose("build", "-q", "worker", "producer");
+    String jars = docker("run", "--rm", "--entrypoint", "ls", "rq-worker:dev", "-R", "/app");
+    assertThat(jars)
+        .contains("worker.jar", "lettuce-core", "rq-worker.aot", "bom.json")
+        .doesNotContain("embedded", "junit");
+    assertThat(
+            docker(
+                "run", "--rm", "--read-only", "--user", "4321:4321", "rq-worker:dev", "--version"))
+        .contains("rq-worker");
+    try {
+      compose("up", "-d", "--wait", "worker");
+      assertThat(compose("run", "--rm", "producer")).contains("finished: (True, ", "WATERSHED");
+      assertThat(compose("exec", "worker", "rq-worker", "history"))
+          .contains("run_watershed_rq", "_run_hillslopes_rq", "finished");
+      assertThat(compose("exec", "worker", "rq-worker", "health")).contains("ok");
+      compose("stop", "worker");
+      assertThat(compose("ps", "-a", "--format", "{{.Service}} {{.ExitCode}}"))
+          .contains("worker 0");
+    } catch (AssertionError e) {
+      throw new AssertionError(compose("logs", "--no-color"), e);
+    } finally {
+      compose("--profile", "*", "down", "-v", "--remove-orphans");
+    }
+  }
+}
