@@ -261,7 +261,7 @@ final class Intake implements AutoCloseable {
 
     Reader(String queue) {
       this.queue = queue;
-      known = new KnownRoutes(jobs, routes, PAGE * MOST_PAGES * 2);
+      known = new KnownRoutes(jobs, routes);
       thread = Thread.ofPlatform().daemon().name("intake-" + queue).unstarted(this);
     }
 
@@ -373,7 +373,8 @@ final class Intake implements AutoCloseable {
      * @return whether to read on: there are new ones, or some that may be new by the next read
      */
     private boolean fill() {
-      remember();
+      Set<String> away = remember();
+      known.look();
       int added = 0;
       int others = 0;
       heldBack = false;
@@ -384,7 +385,7 @@ final class Intake implements AutoCloseable {
       passed = 0;
       for (int page = 0; page < MOST_PAGES && added < PAGE; page++) {
         List<String> ids = jobs.ids(queue, page * PAGE, PAGE);
-        known.learn(queue, ids);
+        known.see(queue, ids, away);
         List<String> runnable = new ArrayList<>();
         for (String id : ids) {
           Routes.Route route = known.of(id);
@@ -410,11 +411,13 @@ final class Intake implements AutoCloseable {
       return added > 0 || passed > 0;
     }
 
-    private void remember() {
+    /** A read begins. Returns what was given out since the last one did. */
+    private Set<String> remember() {
       lock.lock();
       try {
         givenBefore = given;
         given = new HashSet<>();
+        return givenBefore;
       } finally {
         lock.unlock();
       }

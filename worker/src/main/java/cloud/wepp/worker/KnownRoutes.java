@@ -2,41 +2,52 @@ package cloud.wepp.worker;
 
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.JobRecord;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** Where waiting jobs go; each job is read once, as long as not too many are known. One thread. */
+/**
+ * Where waiting jobs go; a job is read once as long as it waits. One that was away may come back
+ * under its id as another one. One thread.
+ */
 final class KnownRoutes {
   private final JobQueue jobs;
   private final Routes routes;
-  private final Map<String, Routes.Route> known;
+  private Map<String, Routes.Route> before = Map.of(); // of the jobs that the last look saw
+  private Map<String, Routes.Route> known = new HashMap<>();
 
-  /**
-   * @param most how many are remembered
-   */
-  KnownRoutes(JobQueue jobs, Routes routes, int most) {
+  KnownRoutes(JobQueue jobs, Routes routes) {
     this.jobs = jobs;
     this.routes = routes;
-    known =
-        new LinkedHashMap<>() {
-          @Override
-          protected boolean removeEldestEntry(Map.Entry<String, Routes.Route> eldest) {
-            return size() > most;
-          }
-        };
   }
 
-  /** Reads those that are not known. */
-  void learn(String queue, List<String> ids) {
+  /** A new look at the queue begins: what it does not see is forgotten. */
+  void look() {
+    before = known;
+    known = new HashMap<>();
+  }
+
+  /**
+   * Some that the look sees.
+   *
+   * @param away those that may have been away since the last look
+   */
+  void see(String queue, List<String> ids, Set<String> away) {
+    for (String id : ids) {
+      Routes.Route route = away.contains(id) ? null : before.get(id);
+      if (route != null) {
+        known.put(id, route);
+      }
+    }
     List<String> unknown = ids.stream().filter(id -> !known.containsKey(id)).distinct().toList();
     for (JobRecord job : jobs.calls(unknown)) {
       known.put(job.id(), routes.route(queue, job));
     }
   }
 
-  /** Null for one that was not learned, or that is gone. */
+  /** Null for one that was not seen, or that is gone. */
   Routes.@Nullable Route of(String id) {
     return known.get(id);
   }

@@ -53,7 +53,7 @@ final class QueueWatch implements AutoCloseable {
     this.jobs = jobs;
     this.queues = queues;
     this.routes = routes;
-    known = new KnownRoutes(jobs, routes, JUDGED * 4);
+    known = new KnownRoutes(jobs, routes);
     this.mostEvents = mostEvents;
     this.metrics = metrics;
   }
@@ -66,6 +66,7 @@ final class QueueWatch implements AutoCloseable {
     try {
       QueueLoad.Look seen = load.look(queues);
       Map<String, Metrics.Queue> found = new LinkedHashMap<>();
+      known.look();
       for (QueueLoad.Queue queue : seen.queues()) {
         found.put(queue.name(), judge(queue, seen));
       }
@@ -96,11 +97,11 @@ final class QueueWatch implements AutoCloseable {
   }
 
   private List<String> runnable(String queue, List<String> ids, Set<String> paused) {
-    known.learn(queue, ids);
+    known.see(queue, ids, Set.of());
     return ids.stream().filter(id -> mayStart(known.of(id), paused)).toList();
   }
 
-  /** One that is known no more, in a flood of jobs, is taken for a job that may. */
+  /** One that is gone meanwhile is taken for a job that may. */
   private static boolean mayStart(Routes.@Nullable Route route, Set<String> paused) {
     return route == null
         || (route.way().taken
