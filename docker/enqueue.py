@@ -27,12 +27,13 @@ def main():
     password = Path(os.environ["REDIS_PASSWORD_FILE"]).read_text().strip()
     redis = Redis(host="redis", db=9, password=password)
     queue = Queue("default", connection=redis)
-    hillslopes = queue.enqueue(WEPP + "_run_hillslopes_rq", RUN, wepp_bin="wepp", job_timeout=600)
+    hillslopes = queue.enqueue(WEPP + "_run_hillslopes_rq", RUN, job_timeout=600)
     watershed = queue.enqueue(WEPP + "run_watershed_rq", RUN, wepp_bin="wepp", job_timeout=600, depends_on=hillslopes)
-    result = watershed.latest_result(timeout=300)
-    print(f"{watershed.id}: {watershed.get_status(refresh=True)}: {watershed.return_value()}")
-    if result is None or result.type != result.Type.SUCCESSFUL:
-        sys.exit(result.exc_string if result else f"not done: {hillslopes.id} is {hillslopes.get_status(refresh=True)}")
+    for job in hillslopes, watershed:
+        result = job.latest_result(timeout=300)
+        if result is None or result.type != result.Type.SUCCESSFUL:
+            sys.exit(f"{job.id}: {job.get_status()}: {result and result.exc_string}")
+        print(f"{job.id}: {job.get_status()}: {job.return_value()}")
     print((FOLDER / "output/loss_pw0.txt").read_text()[:400])
 
 

@@ -89,6 +89,7 @@ final class JobRunner {
             clock);
     try (LogContext _ = LogContext.of(claim, task.call.function(), run(task.call))) {
       listeners.forEach(listener -> listener.started(claim));
+      LOG.debug("Job {}: {} starts", claim.job().id(), task.call.function());
       FaultPoint.SPAWNING.reached();
       JobOutcome outcome = attempt(task, context);
       job.end();
@@ -105,6 +106,7 @@ final class JobRunner {
       FaultPoint.SETTLED.reached();
       listeners.forEach(listener -> listener.settled(claim, settlement, turn.settled()));
       Ran ran = ran(claim, ended, word(turn.settled(), settlement, outcome));
+      log(claim, ran, error(outcome));
       listeners.forEach(listener -> listener.ended(claim, ran));
       return turn.next();
     } finally {
@@ -165,6 +167,16 @@ final class JobRunner {
         outcome,
         Duration.between(enqueued, started),
         Duration.between(started, ended.at()));
+  }
+
+  private static void log(Claim claim, Ran ran, String error) {
+    LOG.info(
+        "Job {}: {} {} after {} s{}",
+        claim.job().id(),
+        ran.function(),
+        ran.outcome(),
+        ran.ran().toMillis() / 1000.0,
+        error.isEmpty() ? "" : ": " + error);
   }
 
   private static String word(Settled settled, Settlement settlement, JobOutcome outcome) {

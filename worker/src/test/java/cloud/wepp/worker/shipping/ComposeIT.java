@@ -83,10 +83,12 @@ class ComposeIT {
         .contains("rq-worker");
     try {
       compose("up", "-d", "--wait", "worker");
-      assertThat(compose("run", "--rm", "producer")).contains("finished: (True, ", "WATERSHED");
+      assertThat(compose("run", "--rm", "producer"))
+          .contains("finished: (True, ", "Number of years");
       assertThat(compose("exec", "worker", "rq-worker", "history"))
           .contains("run_watershed_rq", "_run_hillslopes_rq", "finished");
       assertThat(compose("exec", "worker", "rq-worker", "health")).contains("ok");
+      assertThat(compose("logs", "worker")).contains("run_watershed_rq finished after");
       compose("stop", "worker");
       assertThat(compose("ps", "-a", "--format", "{{.Service}} {{.ExitCode}}"))
           .contains("worker 0");
