@@ -400,6 +400,13 @@ public final class JobQueue implements AutoCloseable {
     return answer == 1;
   }
 
+  /** A job's {@code meta} as it is now; empty for none. */
+  public byte[] meta(String job) {
+    byte[] found =
+        redis.reach("read meta of job " + job, () -> connection.sync().hget(keys.job(job), "meta"));
+    return found == null ? new byte[0] : found;
+  }
+
   /**
    * Writes an event of a job that goes on, with one field of that name.
    *

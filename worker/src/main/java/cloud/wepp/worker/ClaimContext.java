@@ -17,6 +17,7 @@ import java.io.StringWriter;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -34,6 +35,7 @@ final class ClaimContext implements JobContext {
   private static final Logger LOG = LoggerFactory.getLogger(ClaimContext.class);
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
+  private static final int TRIES = 5; // at meta that others write, too
   private static final int MOST_DOUBTS = 20; // one of each hillslope says it all
 
   private final RunningJob running;
@@ -133,18 +135,28 @@ final class ClaimContext implements JobContext {
   }
 
   @Override
-  public synchronized void putMeta(Map<String, PyValue> entries) {
+  public synchronized boolean putMeta(Map<String, PyValue> entries) {
     try {
       boolean json = Call.read(claim.job().data()).json();
-      byte[] changed = JobMeta.put(meta, json, entries);
-      if (jobs.writeMeta(claim, meta, changed)) {
-        meta = changed;
-      } else {
-        LOG.info("Job {}: meta was changed by others and is left as it is.", jobId());
+      for (int n = 1; !write(JobMeta.put(meta, json, entries)); n++) {
+        byte[] now = jobs.meta(jobId());
+        if (n == TRIES || Arrays.equals(now, meta)) { // others do not stop, or the claim is lost
+          LOG.info("Job {}: meta is left as others have changed it.", jobId());
+          return false;
+        }
+        meta = now;
       }
+      return true;
     } catch (JobMeta.Unreadable | MalformedJob | QueueUnavailable e) {
       LOG.warn("Job {}: meta is left as it is: {}", jobId(), e.getMessage());
+      return false;
     }
+  }
+
+  private boolean write(byte[] changed) {
+    boolean written = jobs.writeMeta(claim, meta, changed);
+    meta = written ? changed : meta;
+    return written;
   }
 
   @Override
@@ -157,6 +169,13 @@ final class ClaimContext implements JobContext {
     if (doubts.size() < MOST_DOUBTS) {
       doubts.add(text);
     }
+  }
+
+  @Override
+  public void stalled(String name, String what) {
+    LOG.warn("Job {}: {}: {}", jobId(), name, what);
+    note("stalled", name + ": " + what);
+    listeners.forEach(listener -> listener.stalled(claim, name));
   }
 
   @Override

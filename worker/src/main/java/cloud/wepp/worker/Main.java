@@ -71,6 +71,7 @@ import picocli.CommandLine.Spec;
       Main.Cancel.class,
       Main.HistoryOf.class,
       Main.ProvenanceOf.class,
+      GeodataCommand.class,
       Main.Examine.class,
       Main.Logs.class,
       Main.Show.class,
@@ -127,7 +128,7 @@ public final class Main {
   }
 
   /** Where the configuration comes from. */
-  private static final class Configured {
+  static final class Configured {
     private static final Logger LOG = LoggerFactory.getLogger(Configured.class);
 
     @Option(

@@ -22,6 +22,7 @@ import cloud.wepp.worker.ledger.PostgresAccess;
 import cloud.wepp.worker.observe.DeletionCost;
 import cloud.wepp.worker.observe.Metrics;
 import cloud.wepp.worker.observe.Probes;
+import cloud.wepp.worker.process.ActivityWatch;
 import cloud.wepp.worker.process.Container;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
@@ -64,6 +65,11 @@ public final class Worker implements AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(Worker.class);
 
+  /** Both as WEPPcloud's {@code wepp_runner} has them. */
+  private static final Duration ACTIVITY_LOOKS = Duration.ofSeconds(30);
+
+  private static final int DSTATE_LINES = 3;
+
   private final WorkerConfig config;
   private final Heartbeat.Registration registration;
   private final RedisAccess redis;
@@ -81,6 +87,7 @@ public final class Worker implements AutoCloseable {
   private final Commands commands;
   private final Metrics metrics;
   private final QueueWatch watch;
+  private final StorageChecks storage;
   private final @Nullable Probes probes;
   private final @Nullable DeletionCost cost;
   private final List<Thread> slots = new ArrayList<>();
@@ -183,6 +190,7 @@ public final class Worker implements AutoCloseable {
             routes,
             config.ledger().stopAt(),
             metrics);
+    storage = new StorageChecks(config, clock);
     cost = deletionCost(config, running, clock);
     probes =
         config.observe().openPort().isPresent()
@@ -217,15 +225,18 @@ public final class Worker implements AutoCloseable {
     Probes.Check begun =
         new Probes.Check(
             "started", () -> new Probes.Found(started, started ? "takes jobs" : "not yet"));
+    List<Probes.Check> ready = new ArrayList<>();
+    ready.add(begun);
+    ready.add(
+        new Probes.Check(
+            "staying", () -> new Probes.Found(!leaving, leaving ? "is leaving" : "stays")));
+    ready.add(new Probes.Check("redis", () -> recent(heartbeat.sinceAnswer(), patience)));
+    ready.addAll(storage.checks());
     return Map.of(
         Probes.Kind.STARTED,
         List.of(begun),
         Probes.Kind.READY,
-        List.of(
-            begun,
-            new Probes.Check(
-                "staying", () -> new Probes.Found(!leaving, leaving ? "is leaving" : "stays")),
-            new Probes.Check("redis", () -> recent(heartbeat.sinceAnswer(), patience))),
+        ready,
         Probes.Kind.LIVE,
         List.of(
             new Probes.Check("heartbeat", () -> recent(heartbeat.sinceTurn(), patience)),
@@ -288,6 +299,7 @@ public final class Worker implements AutoCloseable {
     intake.start();
     slots.forEach(Thread::start);
     watch.start(config.observe().every());
+    storage.start(metrics);
     if (cost != null) {
       cost.start();
     }
@@ -336,7 +348,15 @@ public final class Worker implements AutoCloseable {
             wepp.staging(),
             wepp.provenance(),
             wepp.scratch(),
-            VERSION);
+            VERSION,
+            wepp.progress(),
+            wepp.progressEvery(),
+            new ActivityWatch.Rules(
+                wepp.stallAfter(),
+                wepp.stall().equals("kill"),
+                ACTIVITY_LOOKS,
+                wepp.dstateAfter(),
+                DSTATE_LINES));
     Map<String, JobHandler> models = new HashMap<>();
     models.putAll(
         WeppFunctions.of(
@@ -557,6 +577,7 @@ public final class Worker implements AutoCloseable {
       cost.close();
     }
     watch.close();
+    storage.close();
     // The heartbeat outlives the slots, so that a job that ends slowly keeps its lease.
     heartbeat.close();
     housekeeping.close();

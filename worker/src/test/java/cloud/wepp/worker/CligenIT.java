@@ -12,7 +12,12 @@ import cloud.wepp.worker.demo.SampleRuns;
 import cloud.wepp.worker.demo.StandIn;
 import cloud.wepp.worker.testing.RecordingListener;
 import cloud.wepp.worker.testing.Site;
+import cloud.wepp.worker.wepp.Provenance;
+import cloud.wepp.worker.wepp.RunFolders;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -272,6 +277,31 @@ class CligenIT {
   }
 
   // what CLIGEN makes of bad stations
+
+  @Test
+  void whatMadeItIsRecorded() throws Exception {
+    result("multiple_year", with("years", 3));
+    assertThat(provenance(true)).contains("cligen run_multiple_year").doesNotContain("changed");
+    Files.writeString(climate.resolve("wepp.inp"), "other answers");
+    assertThat(provenance(false)).contains("wepp.inp has changed since").doesNotContain(PAR);
+    Files.writeString(climate.resolve(PAR), "another station");
+    assertThat(provenance(false)).contains(PAR + " has changed since");
+    Files.delete(climate.resolve(PAR));
+    program("exit 1");
+    failure("multiple_year", with("years", 3, "cliver", "9.9"));
+    assertThat(provenance(true)).startsWith("Nothing is known of a-run");
+  }
+
+  private String provenance(boolean same) throws IOException {
+    Path runs = folder.resolve("runs");
+    RunFolders folders =
+        new RunFolders(
+            runs, runs, runs, runs, Optional.empty(), Optional.empty(), Optional.empty());
+    ByteArrayOutputStream said = new ByteArrayOutputStream();
+    PrintStream out = new PrintStream(said, true, StandardCharsets.UTF_8);
+    assertThat(Provenance.print(folders, "a-run", false, true, out)).isEqualTo(same);
+    return said.toString(StandardCharsets.UTF_8);
+  }
 
   /** Puts a line into the station file in place of one that begins so. */
   private void station(String label, String value) throws IOException {

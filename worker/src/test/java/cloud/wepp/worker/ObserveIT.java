@@ -15,6 +15,8 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -27,6 +29,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** What Prometheus and Kubernetes see of a worker. */
 class ObserveIT {
@@ -169,6 +172,42 @@ class ObserveIT {
       assertThat(get(worker, "ready").body())
           .contains("\"staying\":{", "is leaving", "\"ok\":false");
       assertThat(get(worker, "live").statusCode()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void aMountOrAFileThatIsNotThereKeepsItUnready(@TempDir Path folder) throws Exception {
+    Path manifest = folder.resolve("manifest");
+    Files.writeString(manifest, "%064d  7  %s%n".formatted(0, folder.resolve("station.par")));
+    Path mount = folder.resolve("wc1");
+    try (Worker worker =
+        worker(
+            site.redis.url(),
+            "mounts.folders=" + mount + ":rw",
+            "mounts.every=100ms",
+            "geodata.manifest=" + manifest)) {
+      await(
+          worker,
+          "ready",
+          got ->
+              got.statusCode() == 503
+                  && got.body().contains(mount + " is no folder")
+                  && got.body()
+                      .contains(
+                          "1 of 1 files of %s are wrong: %s is missing"
+                              .formatted(manifest, folder.resolve("station.par"))));
+      await(
+          worker,
+          "metrics",
+          tells("rq_geodata_wrong_files 1.0", "rq_mount_well{mount=\"" + mount + "\"} 0.0"));
+      Files.createDirectory(mount);
+      await(worker, "metrics", tells("rq_mount_well{mount=\"" + mount + "\"} 1.0"));
+      assertThat(get(worker, "live").statusCode()).isEqualTo(200);
+    }
+    Files.writeString(folder.resolve("station.par"), "station");
+    try (Worker worker = worker(site.redis.url(), "geodata.manifest=" + manifest)) {
+      await(worker, "ready", got -> got.statusCode() == 200);
+      assertThat(get(worker, "ready").body()).contains("\"geodata\":{");
     }
   }
 

@@ -125,6 +125,24 @@ class ProgramIT {
     }
   }
 
+  @Test
+  void theManifestOfWhatAWorkerNeedsIsMadeAndVerified(@TempDir Path folder) throws Exception {
+    Path station = Files.writeString(folder.resolve("id106388.par"), "a station");
+    String manifest = folder.resolve("manifest").toString();
+    assertThat(run("geodata", "manifest", station.toString(), "-o", manifest).exit()).isZero();
+    assertThat(run("geodata", "verify", manifest).exit()).isZero();
+    assertThat(run("geodata", "verify", "--quick", "--set", "geodata.manifest=" + manifest).exit())
+        .isZero();
+    Files.writeString(station, "A station");
+    assertThat(run("geodata", "verify", "--quick", manifest).exit()).isZero();
+    assertThat(run("geodata", "verify", manifest).exit()).isEqualTo(1);
+    assertThat(run("geodata", "verify").exit()).isEqualTo(2);
+    assertThat(run("geodata", "verify", folder + "/none").errors())
+        .singleElement()
+        .asString()
+        .contains("NoSuchFileException", folder + "/none");
+  }
+
   /** What WEPPcloud's compose files and Kubernetes service links put into the environment. */
   @Test
   void startsAndStopsCleanlyInTheEnvironmentOfComposeAndKubernetes(@TempDir Path folder)

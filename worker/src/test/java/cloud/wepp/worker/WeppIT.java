@@ -6,6 +6,8 @@ import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.ResultCodec;
 import cloud.wepp.rq.Settlement;
+import cloud.wepp.rq.pickle.MalformedPickle;
+import cloud.wepp.rq.pickle.PickleReader;
 import cloud.wepp.rq.pickle.PyRepr;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.rq.testing.RedisServer;
@@ -75,7 +77,8 @@ class WeppIT {
                     "python.enabled=false",
                     "routing.native-queues=default",
                     "wepp.bin-dir=" + REAL.orElse(executables),
-                    "wepp.runs=" + folder.resolve("runs")))
+                    "wepp.runs=" + folder.resolve("runs"),
+                    "wepp.progress-every=100ms"))
             .config();
     worker = Worker.start(config, Map.of(), List.of(listener), InstantSource.system());
   }
@@ -109,10 +112,18 @@ class WeppIT {
   }
 
   private Settlement run(String function, String run) throws InterruptedException {
-    String job = enqueue(function, run);
+    return end(enqueue(function, run));
+  }
+
+  private Settlement end(String job) throws InterruptedException {
     Settlement end = listener.awaitEnd(job);
     listener.awaitRecorded(job, "finished");
     return end;
+  }
+
+  private String progress(String job) throws MalformedPickle {
+    PyValue.Dict meta = (PyValue.Dict) PickleReader.read(client.meta(job));
+    return PyRepr.of(meta.get("progress").orElseThrow());
   }
 
   @Test
@@ -162,7 +173,10 @@ class WeppIT {
     Path run = folder.resolve("runs/we/weppcloud-32");
     SampleRuns.weppcloud32(run);
     work(StandIn.install(folder.resolve("stand-in")));
-    run("_run_hillslopes_rq", "weppcloud-32");
+    String hillslopes = enqueue("_run_hillslopes_rq", "weppcloud-32");
+    end(hillslopes);
+    assertThat(progress(hillslopes))
+        .startsWith("{'completed': 32, 'total': 32, 'unit': 'hillslopes', 'percent': 100.0,");
     run("run_watershed_rq", "weppcloud-32");
     for (int id = 1; id <= 32; id++) {
       assertThat(run.resolve("wepp/output/H" + id + ".pass.dat")).isNotEmptyFile();

@@ -1,5 +1,6 @@
 package cloud.wepp.worker;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.util.stream.Collectors.toMap;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -121,6 +122,36 @@ class WorkerIT {
     assertThat(redis.ask("ZCARD", "rq:finished:default")).isEqualTo("1");
     assertThat(redis.ask("ZCARD", "rq:wip:default")).isEqualTo("0");
     assertThat(redis.ask("ZCARD", "rq:wepp:leases")).isEqualTo("0");
+  }
+
+  @Test
+  void metaKeepsWhatOthersWriteWhileTheJobRuns() throws Exception {
+    JobHandler twice =
+        (call, context) -> {
+          context.putMeta(Map.of("ours", PyValue.of(1)));
+          redis.ask("HSET", "rq:job:" + context.jobId(), "meta", "{\"ours\": 1, \"theirs\": 2}");
+          context.putMeta(Map.of("ours", PyValue.of(3)));
+          return new JobOutcome.Succeeded(PyValue.None.NONE);
+        };
+    byte[] json = "[\"test.twice\", null, [], {}]".getBytes(UTF_8);
+    worker(Map.of("test.twice", twice));
+    String job = client.enqueue("default", json, "", Duration.ofMinutes(3));
+    listener.awaitEnd(job);
+    assertThat(field(job, "meta").replace(" ", "")).isEqualTo("{\"ours\":3,\"theirs\":2}");
+  }
+
+  @Test
+  void theHistoryHasThatAModelDidNothing() throws Exception {
+    JobHandler stalls =
+        (call, context) -> {
+          context.stalled("wepp watershed", "process 7 has done nothing for 600 s");
+          return new JobOutcome.Failed("Exception: stalled", "stalled");
+        };
+    worker(Map.of("test.stalls", stalls));
+    String job = enqueue("test.stalls");
+    assertThat(listener.awaitRecorded(job, "stalled").text("stalled"))
+        .isEqualTo("wepp watershed: process 7 has done nothing for 600 s");
+    assertThat(listener.awaitRecorded(job, "failed").text("detail")).contains("\"stalled\"");
   }
 
   @Test

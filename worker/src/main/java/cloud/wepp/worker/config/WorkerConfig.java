@@ -23,6 +23,8 @@ public record WorkerConfig(
     Ledger ledger,
     Wepp wepp,
     Cligen cligen,
+    Mounts mounts,
+    Geodata geodata,
     Observe observe,
     Log log,
     Loki loki,
@@ -468,7 +470,36 @@ public record WorkerConfig(
               is =
                   "keep the checksums of executable, inputs and outputs of each good run beside it;"
                       + " a run that was cut off skips what is done already")
-          boolean provenance) {}
+          boolean provenance,
+      @Setting(
+              value = "meta",
+              is =
+                  "where it is told how far a job is: in the job's meta (meta), also as a line on"
+                      + " the run's status channel (channel), or nowhere (off)",
+              matches = "meta|channel|off")
+          String progress,
+      @Setting(value = "5s", is = "the least time between two such words of a job", min = 100)
+          Duration progressEvery,
+      @Setting(
+              value = "10m",
+              is =
+                  "how long a model may use no processor time, read, write and print nothing until"
+                      + " it is called stalled; 0s for ever",
+              min = 0)
+          Duration stallAfter,
+      @Setting(
+              value = "tell",
+              is = "what becomes of it then: it is told (tell), or also ended (kill)",
+              matches = "tell|kill")
+          String stall,
+      @Setting(
+              value = "180s",
+              is =
+                  "how long a model may wait for the kernel (state D) until its log says so, three"
+                      + " times at most",
+              aliases = "WEPP_RUNNER_DSTATE_WATCHDOG_THRESHOLD_S",
+              min = 1000)
+          Duration dstateAfter) {}
 
   public record Cligen(
       @Setting(
@@ -496,6 +527,36 @@ public record WorkerConfig(
                       + " missing in what was observed, CLIGEN's own complaints): fail, or warn",
               matches = "fail|warn")
           String verify) {}
+
+  /** Folders that are looked at while the worker runs: it is ready while they are well. */
+  public record Mounts(
+      @Setting(
+              is =
+                  "the folders, with `:rw` where jobs write, as `/wc1:rw,/geodata:ro`; or off. If"
+                      + " not set, these two, where they are there",
+              matches = "off|/[^,:]*(:r[ow])?(\\s*,\\s*/[^,:]*(:r[ow])?)*")
+          Optional<List<String>> folders,
+      @Setting(value = "30s", is = "between two looks", min = 100) Duration every,
+      @Setting(
+              value = "15s",
+              is = "how long a look may take until the worker is not ready",
+              min = 100)
+          Duration longest,
+      @Setting(
+              is =
+                  "`uid:gid` of what is written there, as `1002:130`; the worker is not ready if it"
+                      + " is another's",
+              matches = "\\d+:\\d+")
+          Optional<String> owner,
+      @Setting(value = "100", is = "MiB that must be left where jobs write", min = 0)
+          int minFree) {}
+
+  public record Geodata(
+      @Setting(
+              is =
+                  "a manifest of files that jobs need, made by `rq-worker geodata manifest`; the"
+                      + " worker is not ready until they are there, with the right sizes")
+          Optional<Path> manifest) {}
 
   public record Observe(
       @Setting(

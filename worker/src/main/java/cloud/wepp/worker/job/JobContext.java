@@ -64,14 +64,26 @@ public interface JobContext {
    */
   Map<String, String> timestamp(String run, String task);
 
-  /** Sets keys of the job's {@code meta}, if the job still holds the bytes that were read. */
-  void putMeta(Map<String, PyValue> entries);
+  /**
+   * Sets keys of the job's {@code meta}, beside what others have written meanwhile.
+   *
+   * @return whether they are written
+   */
+  boolean putMeta(Map<String, PyValue> entries);
 
   /** One line that a process of the job has printed, for those who follow the job. */
   void printed(String line);
 
   /** Notes for the history what the result is doubtful for, though the job went well. */
   void doubt(String text);
+
+  /**
+   * A process of the job does nothing any more.
+   *
+   * @param name for example {@code wepp watershed}
+   * @param what in words
+   */
+  void stalled(String name, String what);
 
   /**
    * Adds one ended process to the job's account.

@@ -37,6 +37,9 @@ public interface JobListener {
    */
   default void used(String name, ProcessEnd end) {}
 
+  /** A process of the job, named as in {@link #used}, does nothing any more. */
+  default void stalled(Claim claim, String name) {}
+
   /** A process of the job does not end after SIGKILL, and blocks the slot until it does. */
   default void survivor(Claim claim, int pid) {}
 

@@ -322,8 +322,69 @@ public final class Metrics implements JobListener, AutoCloseable {
   }
 
   @Override
+  public void stalled(Claim claim, String name) {
+    Counter.builder("rq.worker.stalls")
+        .description("Processes that did nothing for wepp.stall-after")
+        .tag("model", model(name))
+        .register(registry)
+        .increment();
+  }
+
+  /** Shows how a mount is. */
+  public void watch(Mount mount) {
+    mountSeconds(
+        mount, "rq.mount.stat", "How long a look at the folder took", m -> m.seen().stat());
+    mountSeconds(
+        mount,
+        "rq.mount.write",
+        "How long it took to write, flush and remove a small file; NaN where jobs do not write",
+        m -> m.seen().write());
+    mountSeconds(
+        mount,
+        "rq.mount.unanswered",
+        "How long the current look has lasted; 0 while there is none",
+        Mount::unansweredSeconds);
+    mountGauge(mount, "rq.mount.free", "bytes", "Bytes left", m -> m.seen().free());
+    mountGauge(mount, "rq.mount.size", "bytes", "Bytes in all", m -> m.seen().size());
+    mountGauge(
+        mount,
+        "rq.mount.well",
+        "",
+        "1 while the folder is as it should be; else the worker is not ready",
+        m -> m.isWell() ? 1 : 0);
+  }
+
+  private void mountSeconds(
+      Mount mount, String name, String text, ToDoubleFunction<Mount> seconds) {
+    TimeGauge.builder(name, mount, TimeUnit.SECONDS, seconds)
+        .description(text)
+        .tag("mount", mount.folder().toString())
+        .register(registry);
+  }
+
+  private void mountGauge(
+      Mount mount, String name, String unit, String text, ToDoubleFunction<Mount> value) {
+    Gauge.Builder<Mount> gauge = Gauge.builder(name, mount, value).description(text);
+    (unit.isEmpty() ? gauge : gauge.baseUnit(unit))
+        .tag("mount", mount.folder().toString())
+        .register(registry);
+  }
+
+  /** Shows how many entries of the manifest are wrong; NaN while nobody knows. */
+  public void watchGeodata(DoubleSupplier wrong) {
+    gauge(
+        "rq.geodata.wrong.files",
+        "Files of geodata.manifest that are missing or have another size",
+        wrong);
+  }
+
+  private static String model(String name) {
+    return MODEL.matcher(name).replaceFirst("$1");
+  }
+
+  @Override
   public void used(String name, ProcessEnd end) {
-    String model = MODEL.matcher(name).replaceFirst("$1");
+    String model = model(name);
     ProcessEnd.Usage usage = end.usage();
     Counter.builder("rq.worker.processes")
         .description("Processes of jobs, by how they ended")

@@ -70,11 +70,16 @@ public final class LineTail implements AutoCloseable {
   }
 
   /** Reads what is left, also a last line without an end. */
+  public void rest() throws IOException {
+    read(Long.MAX_VALUE);
+    tell();
+  }
+
+  /** Reads what is left. */
   @Override
   public void close() throws IOException {
     try (channel) {
-      read(Long.MAX_VALUE);
-      tell();
+      rest();
     }
   }
 }

@@ -17,9 +17,20 @@ final class ProcFs {
   /** A process, known by pid and start time together. */
   record Identity(int pid, long start) {}
 
-  /** The fields of {@code /proc/<pid>/stat} that matter here. */
+  /**
+   * The fields of {@code /proc/<pid>/stat} that matter here.
+   *
+   * @param ticks of processor time, also of its children that have ended
+   */
   record Stat(
-      Identity id, char state, int parent, int group, int session, int threads, long rssPages) {
+      Identity id,
+      char state,
+      int parent,
+      int group,
+      int session,
+      long ticks,
+      int threads,
+      long rssPages) {
 
     /** A process whose first thread has ended is a zombie only when no other thread is left. */
     boolean alive() {
@@ -47,6 +58,10 @@ final class ProcFs {
         Integer.parseInt(field[1]),
         Integer.parseInt(field[2]),
         Integer.parseInt(field[3]),
+        Long.parseLong(field[11])
+            + Long.parseLong(field[12])
+            + Long.parseLong(field[13])
+            + Long.parseLong(field[14]),
         Integer.parseInt(field[17]),
         Long.parseLong(field[21]));
   }
@@ -82,6 +97,18 @@ final class ProcFs {
   static String waitsIn(int pid) {
     String place = text(pid, "wchan");
     return place.equals("0") ? "" : place;
+  }
+
+  /** Its state, and where it waits, for people. */
+  static String words(Stat stat) {
+    String place = waitsIn(stat.id().pid());
+    return stat.state() + (place.isEmpty() ? "" : " in " + place);
+  }
+
+  /** All that it has read and written, also of what was in memory; 0 where nobody may know. */
+  static long ioBytes(int pid) {
+    String text = "\n" + text(pid, "io");
+    return number(text, "\nrchar:") + number(text, "\nwchar:");
   }
 
   /** Can be read until the process has been waited for. */

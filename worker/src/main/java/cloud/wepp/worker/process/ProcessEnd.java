@@ -24,6 +24,10 @@ public record ProcessEnd(
     CONTAINER_MEMORY,
     CPU_TIME,
     FILE_SIZE,
+    /** It did nothing any more. */
+    STALLED,
+    /** The storage failed: it said so and gave up. */
+    INFRASTRUCTURE,
     /** The job was told to end. */
     STOPPED;
 
@@ -63,6 +67,11 @@ public record ProcessEnd(
     }
   }
 
+  /** The same end, of which more is known now. */
+  public ProcessEnd because(Cause known) {
+    return new ProcessEnd(pid, exit, known, wall, usage, limits);
+  }
+
   public boolean timedOut() {
     return cause == Cause.TIMED_OUT;
   }
@@ -84,6 +93,8 @@ public record ProcessEnd(
       case CONTAINER_MEMORY -> "; the memory of the whole container was used up";
       case CPU_TIME -> "; its limit was %d s of processor time".formatted(limits.cpuSeconds());
       case FILE_SIZE -> "; it wrote a file of more than " + size(limits.fileBytes());
+      case STALLED -> "; it did nothing any more";
+      case INFRASTRUCTURE -> "; the storage failed";
       case STOPPED -> "; the job was told to end";
     };
   }

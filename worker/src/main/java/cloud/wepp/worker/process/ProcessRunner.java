@@ -100,7 +100,7 @@ public final class ProcessRunner implements AutoCloseable {
    * @throws ProcessStopped by an interrupt, after the process and all that came from it have ended
    */
   public ProcessEnd run(ProcessSpec spec) throws SpawnFailed, ProcessStopped {
-    return run(spec, FOREVER, () -> {});
+    return run(spec, FOREVER, () -> {}, null);
   }
 
   /**
@@ -109,6 +109,18 @@ public final class ProcessRunner implements AutoCloseable {
    * @param look must not throw
    */
   public ProcessEnd run(ProcessSpec spec, Duration every, Runnable look)
+      throws SpawnFailed, ProcessStopped {
+    return run(spec, every, look, null);
+  }
+
+  /**
+   * Runs a process to its end, and meanwhile does {@code look} every so often on this thread.
+   *
+   * @param look must not throw
+   * @param activity looked at as often; null for nothing
+   */
+  public ProcessEnd run(
+      ProcessSpec spec, Duration every, Runnable look, @Nullable ActivityWatch activity)
       throws SpawnFailed, ProcessStopped {
     String claim = spec.environment().getOrDefault(CLAIM_VARIABLE, NO_CLAIM);
     Map<String, String> environment = new HashMap<>(spec.environment());
@@ -119,7 +131,7 @@ public final class ProcessRunner implements AutoCloseable {
     Libc.limit(pid, spec.limits());
     CompletableFuture<Reaper.Ended> end = reaper.watch(pid);
     Family family = new Family(Set.of(pid), "RQ_WORKER_PROCESS=" + token);
-    Watch watch = new Watch(pid, spec, every, look);
+    Watch watch = new Watch(pid, spec, claim, every, look, activity);
     try {
       Cause forced = null;
       try {
@@ -193,13 +205,25 @@ public final class ProcessRunner implements AutoCloseable {
     private final int pid;
     private final long deadline;
     private final long memory; // the limit; 0 for none
+    private final Path output;
+    private final String claim;
     private final Duration every;
     private final Runnable look;
+    private final @Nullable ActivityWatch activity;
     private long peak; // of all that came from the process, while memory is limited
 
-    Watch(int pid, ProcessSpec spec, Duration every, Runnable look) {
+    Watch(
+        int pid,
+        ProcessSpec spec,
+        String claim,
+        Duration every,
+        Runnable look,
+        @Nullable ActivityWatch activity) {
       this.pid = pid;
+      this.claim = claim;
       this.look = look;
+      this.activity = activity;
+      output = spec.output();
       memory = spec.limits().memoryBytes();
       this.every = memory > 0 && every.compareTo(SAMPLE) > 0 ? SAMPLE : every;
       deadline = System.nanoTime() + (spec.timeout() == null ? FOREVER : spec.timeout()).toNanos();
@@ -222,7 +246,20 @@ public final class ProcessRunner implements AutoCloseable {
           return Cause.TIMED_OUT;
         }
         look.run();
+        if (activity != null && activity.look(pid, this::seen, isFrozen())) {
+          return Cause.STALLED;
+        }
       }
+    }
+
+    private ActivityWatch.Seen seen() {
+      return ActivityWatch.Seen.of(pid, snapshot.members(pid), output);
+    }
+
+    /** The guard lets nothing run whose lease is over. */
+    private boolean isFrozen() {
+      Long until = leases.get(claim);
+      return until != null && until - System.nanoTime() <= 0;
     }
   }
 
@@ -351,8 +388,7 @@ public final class ProcessRunner implements AutoCloseable {
         survivor -> {
           told.set(true);
           int pid = survivor.id().pid();
-          String place = ProcFs.waitsIn(pid);
-          String state = survivor.state() + (place.isEmpty() ? "" : " in " + place);
+          String state = ProcFs.words(survivor);
           LOG.error(
               "Process {} does not end after SIGKILL (state {}); its slot is blocked until it does."
                   + " Look for a hung file system.",

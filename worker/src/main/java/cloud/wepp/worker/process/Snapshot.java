@@ -6,7 +6,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
-/** The memory of all sessions, from one look through /proc that serves everybody for a while. */
+/** The processes of all sessions, from one look through /proc that serves all for a while. */
 final class Snapshot {
   static final Duration AGE = Duration.ofMillis(200);
 
@@ -18,22 +18,27 @@ final class Snapshot {
    * shares with its parent counts.
    */
   long rss(int session) {
+    return members(session).stream().mapToLong(ProcFs.Stat::rssPages).sum() * Libc.pageSize();
+  }
+
+  /** The processes of a session, and what came from them. */
+  List<ProcFs.Stat> members(int session) {
     List<ProcFs.Stat> others = new ArrayList<>(look());
-    Set<Integer> members = new HashSet<>();
-    long pages = 0;
+    List<ProcFs.Stat> members = new ArrayList<>();
+    Set<Integer> pids = new HashSet<>();
     boolean more = true;
     while (more) {
       more = false;
       for (ProcFs.Stat stat : List.copyOf(others)) {
-        if (stat.session() == session || members.contains(stat.parent())) {
+        if (stat.session() == session || pids.contains(stat.parent())) {
           others.remove(stat);
-          members.add(stat.id().pid());
-          pages += stat.rssPages();
+          members.add(stat);
+          pids.add(stat.id().pid());
           more = true;
         }
       }
     }
-    return pages * Libc.pageSize();
+    return members;
   }
 
   private synchronized List<ProcFs.Stat> look() {

@@ -28,10 +28,14 @@ import org.slf4j.LoggerFactory;
  * is removed.
  *
  * @param strict whether a climate fails that WEPPcloud accepts, but that is doubtful
- * @param storageRetries attempts after the storage failed in the first one
+ * @param models how each run of a model is done, as far as it concerns CLIGEN
  */
 record Cligen(
-    Programs programs, Executables executables, CpuBudget cpu, boolean strict, int storageRetries) {
+    Programs programs,
+    Executables executables,
+    CpuBudget cpu,
+    boolean strict,
+    WeppFunctions.Models models) {
   private static final Logger LOG = LoggerFactory.getLogger(Cligen.class);
 
   /** As WEPPcloud's own: the deterministic locale is for what CLIGEN prints. */
@@ -72,6 +76,7 @@ record Cligen(
    * One run.
    *
    * @param folder the working folder
+   * @param inputs the names of the files that it reads, but for the answers
    * @param answers to what CLIGEN asks, kept as {@code <stem>.inp}; null if it asks nothing
    * @param cli the name of the climate; the stem is its name without the suffix
    * @param about what else a failure tells, in WEPPcloud's form
@@ -86,6 +91,7 @@ record Cligen(
       Path folder,
       Path executable,
       List<String> arguments,
+      List<String> inputs,
       @Nullable String answers,
       String cli,
       String about,
@@ -143,8 +149,12 @@ record Cligen(
       log.line("[%s] %s".formatted(run.kind.runner, executables.identity(run.executable)));
       log.note("timeout=%ds timeout_retries=%d".formatted(run.timeout.toSeconds(), run.retries));
       doubts.forEach(doubt -> log.note("doubtful: " + doubt));
+      List<Provenance.Item> inputs =
+          StorageFault.retrying("Reading the inputs of " + run.name(), context, () -> inputs(run));
+      long start = System.nanoTime();
       Made made = new Attempts(run, doubts, log, context).make();
       good = true;
+      record(run, inputs, made, (System.nanoTime() - start) / 1e9, context);
       return made;
     } finally {
       if (!good) {
@@ -159,7 +169,44 @@ record Cligen(
     }
   }
 
+  private List<Provenance.Item> inputs(Run run) throws IOException {
+    if (!models.provenance()) {
+      return List.of();
+    }
+    List<String> names = new ArrayList<>(run.inputs);
+    if (run.answers != null) {
+      names.add(run.stem() + ".inp");
+    }
+    return Provenance.items(run.folder, names);
+  }
+
+  private void record(
+      Run run, List<Provenance.Item> inputs, Made made, double seconds, JobContext context) {
+    if (!models.provenance()) {
+      return;
+    }
+    try {
+      new Provenance(
+              run.name(),
+              context.jobId(),
+              models.version(),
+              context.clock().instant(),
+              seconds,
+              new Provenance.Item(
+                  run.executable.toString(),
+                  Files.size(run.executable),
+                  executables.sha256(run.executable)),
+              inputs,
+              Provenance.items(run.folder, List.of(run.cli)),
+              made.doubts())
+          .write(run.folder, run.stem());
+    } catch (IOException e) {
+      LOG.warn("{} went well, but its provenance is not recorded: {}", run.name(), e.toString());
+    }
+  }
+
   private static boolean prepare(Run run) throws IOException {
+    Provenance.forget(run.folder, run.stem());
     remove(run.climate());
     remove(run.log());
     Path stdin = run.stdin();
@@ -219,12 +266,12 @@ record Cligen(
 
     Made make() throws JobFailed, InterruptedException {
       int attempts = run.retries + 1;
-      StorageFault.Retries faults = new StorageFault.Retries(run.name(), storageRetries);
+      StorageFault.Retries faults = new StorageFault.Retries(run.name(), models.storageRetries());
       while (true) {
         int n = timeouts.size() + 1;
         log.note("attempt %d/%d start".formatted(n, attempts));
         marks.clear();
-        Attempt attempt = programs.run(program, cpu, this::line, context);
+        Attempt attempt = programs.run(program, cpu, this::line, null, context);
         if (attempt.end().timedOut()) {
           timedOut(attempt, n, attempts);
           continue;

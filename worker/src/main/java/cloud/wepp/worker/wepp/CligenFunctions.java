@@ -78,7 +78,7 @@ public final class CligenFunctions {
     WeppFunctions.Models models = settings.models();
     Programs programs =
         Programs.in(models.scratch(), processes, models.grace(), models.inputWait());
-    cligen = new Cligen(programs, executables, cpu, settings.strict(), models.storageRetries());
+    cligen = new Cligen(programs, executables, cpu, settings.strict(), models);
     stations = new StationFile(settings.geodata(), programs);
   }
 
@@ -209,6 +209,7 @@ public final class CligenFunctions {
             folder.climate(),
             executable,
             List.copyOf(flags),
+            List.of(par),
             old ? "\n" + par + "\nn\n" + answers : answers,
             cli(arguments),
             "",
@@ -237,6 +238,7 @@ public final class CligenFunctions {
             folder.climate(),
             executable,
             List.of("-i" + par, "-O" + prn, "-o" + cli, "-t6", "-I2"),
+            List.of(par, prn),
             null,
             cli,
             "; prn_fn=" + prn,

@@ -86,7 +86,7 @@ record FileScan(long bytes, String sha256, long notANumber, List<String> end, bo
     return packed;
   }
 
-  private static MessageDigest newDigest() {
+  static MessageDigest newDigest() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {

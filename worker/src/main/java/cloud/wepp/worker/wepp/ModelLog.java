@@ -34,6 +34,18 @@ final class ModelLog implements AutoCloseable {
     line(prefix + text);
   }
 
+  /** The same, for those who look at the log while the model runs. */
+  void noteNow(String text) {
+    note(text);
+    if (writer != null) {
+      try {
+        writer.flush();
+      } catch (IOException e) {
+        giveUp(e);
+      }
+    }
+  }
+
   /** A line of the model's. */
   void line(String text) {
     if (writer != null) {

@@ -1,6 +1,7 @@
 package cloud.wepp.worker.wepp;
 
 import cloud.wepp.worker.job.JobContext;
+import cloud.wepp.worker.process.ActivityWatch;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.ProcessEnd;
@@ -14,7 +15,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,7 +27,6 @@ import org.slf4j.LoggerFactory;
  */
 final class ModelRunner {
   private static final Logger LOG = LoggerFactory.getLogger(ModelRunner.class);
-  private static final String YEAR = "SIMULATION YEAR =";
 
   private final Programs programs;
   private final Executables executables;
@@ -77,7 +76,13 @@ final class ModelRunner {
       log.note(model.shown() + limits(model));
       log.note(executables.identity(model.executable()));
       doubt(model, before(model, answers, context), log, context);
-      new Attempts(model, answers, cpu, log, context).run();
+      // one of many hillslopes has no channel: their job tells how far it is
+      String channel = model.channel() == null ? "" : model.channel();
+      Progress.Telling telling =
+          model.channel() == null ? Progress.Telling.NOWHERE : settings.telling();
+      try (Progress progress = new Progress("years", telling, channel, context)) {
+        new Attempts(model, answers, cpu, log, progress, context).run();
+      }
     }
   }
 
@@ -90,7 +95,7 @@ final class ModelRunner {
         "Reading what " + model.name() + " has left",
         context,
         () -> {
-          Provenance earlier = Provenance.of(model).orElse(null);
+          Provenance earlier = Provenance.of(model.runs(), model.stem()).orElse(null);
           return earlier != null
               && Files.exists(model.answers())
               && earlier.isStill(
@@ -166,21 +171,80 @@ final class ModelRunner {
     return local ? Stage.local(model, answers, programs.scratch()) : Stage.direct(model, answers);
   }
 
+  /** Tells of a model that does nothing. */
+  private final class Idle implements ActivityWatch.Listener {
+    private final Model model;
+    private final ModelLog log;
+    private final JobContext context;
+
+    Idle(Model model, ModelLog log, JobContext context) {
+      this.model = model;
+      this.log = log;
+      this.context = context;
+    }
+
+    @Override
+    public void stalled(int pid, String state, Duration since) {
+      String what =
+          "process %d has done nothing for %d s (state %s)%s"
+              .formatted(
+                  pid, since.toSeconds(), state, settings.activity().kill() ? "; it is ended" : "");
+      log.noteNow("stalled: " + what);
+      context.stalled(model.name(), what);
+    }
+
+    @Override
+    public void goesOn(int pid) {
+      log.noteNow("process %d goes on".formatted(pid));
+      LOG.info("Job {}: {}: process {} goes on.", context.jobId(), model.name(), pid);
+    }
+
+    /** WEPPcloud's own line. */
+    @Override
+    public void uninterruptible(int pid, Duration since, int times) {
+      ActivityWatch.Rules rules = settings.activity();
+      log.noteNow(
+          String.format(
+              Locale.ROOT,
+              "dstate_watchdog pid=%d state=D duration=%.2fs threshold=%.2fs interval=%.2fs"
+                  + " event=%d/%d runs_dir=\"%s\" run_file=\"%s\" err_file=\"%s\" cmd=\"%s\"",
+              pid,
+              since.toMillis() / 1000.0,
+              rules.uninterruptibleAfter().toMillis() / 1000.0,
+              rules.every().toMillis() / 1000.0,
+              times,
+              rules.mostUninterruptible(),
+              model.runs(),
+              model.answers(),
+              model.log(),
+              model.executable()));
+    }
+  }
+
   /** All attempts at one model. */
   private final class Attempts {
     private final Model model;
     private final Answers answers;
     private final CpuBudget cpu;
     private final ModelLog log;
+    private final Progress progress;
     private final JobContext context;
     private final List<String> timeouts = new ArrayList<>();
     private Limits limits;
+    private List<Provenance.Item> inputs = List.of(); // of the current attempt
 
-    Attempts(Model model, Answers answers, CpuBudget cpu, ModelLog log, JobContext context) {
+    Attempts(
+        Model model,
+        Answers answers,
+        CpuBudget cpu,
+        ModelLog log,
+        Progress progress,
+        JobContext context) {
       this.model = model;
       this.answers = answers;
       this.cpu = cpu;
       this.log = log;
+      this.progress = progress;
       this.context = context;
       limits = context.limits();
     }
@@ -195,6 +259,7 @@ final class ModelRunner {
         Attempt attempt = attempt();
         String fault = attempt.fault();
         if (attempt.isGood()) {
+          progress.at(answers.yearsAsked(), answers.yearsAsked());
           doubt(model, attempt.left().doubts(), log, context);
           tellFlake("success");
           return;
@@ -237,6 +302,13 @@ final class ModelRunner {
             removeOldOutputs();
             return true;
           });
+      if (settings.provenance()) {
+        inputs =
+            StorageFault.retrying(
+                "Reading the inputs of " + model.name(),
+                context,
+                () -> Provenance.inputs(model, answers));
+      }
       try (Stage stage = stage(model, answers)) {
         Attempt attempt = attempt(stage);
         if (attempt.isGood()) {
@@ -252,7 +324,7 @@ final class ModelRunner {
     /** What an earlier run or attempt left must not pass for the result of this one. */
     private void removeOldOutputs() throws IOException {
       if (settings.provenance()) {
-        Provenance.forget(model);
+        Provenance.forget(model.runs(), model.stem());
       }
       Path own = model.runs().resolve("..").normalize();
       for (String output : answers.outputs()) {
@@ -264,7 +336,8 @@ final class ModelRunner {
     }
 
     private Attempt attempt(Stage stage) throws IOException, JobFailed, InterruptedException {
-      AtomicInteger years = new AtomicInteger();
+      Years years = new Years();
+      progress.again();
       Programs.Attempt ran =
           programs.run(
               new Programs.Program(
@@ -278,13 +351,15 @@ final class ModelRunner {
               cpu,
               line -> {
                 log.line(line);
-                if (line.startsWith(YEAR)) {
-                  years.incrementAndGet();
+                if (years.begins(line)) {
+                  progress.at(years.current() - 1, answers.yearsAsked());
                 }
                 if (model.kind() == Model.Kind.WATERSHED && model.channel() != null) {
                   context.publish(model.channel(), line);
                 }
               },
+              new ActivityWatch(
+                  settings.activity(), context.clock(), new Idle(model, log, context)),
               context);
       boolean saysSuccess = ran.lastLine().equals(model.success());
       RunCheck.Findings left =
@@ -292,7 +367,7 @@ final class ModelRunner {
               ? StorageFault.retrying(
                   "Reading the outputs of " + model.name(),
                   context,
-                  () -> check.after(model, answers, ran.end().exit(), years.get(), stage))
+                  () -> check.after(model, answers, ran.end().exit(), years.simulated(), stage))
               : new RunCheck.Findings();
       String fault = ran.storageFault();
       if (fault == null && !left.failures().isEmpty() && StorageFault.isFull(stage.runs())) {
@@ -334,10 +409,10 @@ final class ModelRunner {
                   model.executable().toString(),
                   Files.size(model.executable()),
                   executables.sha256(model.executable())),
-              Provenance.inputs(model, answers),
+              inputs,
               outputs,
               attempt.left().doubts())
-          .write(model);
+          .write(model.runs(), model.stem());
     }
 
     private void timedOut(Attempt attempt) throws InterruptedException {

@@ -2,6 +2,7 @@ package cloud.wepp.worker.wepp;
 
 import cloud.wepp.rq.FaultPoint;
 import cloud.wepp.worker.job.JobContext;
+import cloud.wepp.worker.process.ActivityWatch;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.LineTail;
@@ -80,6 +81,14 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
       return lastLines.stream().filter(StorageFault::in).findFirst().orElse(null);
     }
 
+    /** One that gave up because of the storage ended for that. */
+    private Attempt explained() {
+      boolean gaveUp = end.cause() == ProcessEnd.Cause.EXITED && end.exit() != 0;
+      return gaveUp && storageFault() != null
+          ? new Attempt(program, end.because(ProcessEnd.Cause.INFRASTRUCTURE), lastLines)
+          : this;
+    }
+
     /** In one word, for the history. */
     String cause() {
       return end.cause().ofFailure();
@@ -109,8 +118,14 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
    * Runs a program to its end.
    *
    * @param lines told of each line that is not blank, also of a last one without an end
+   * @param activity whether it does anything; null if nobody wants to know
    */
-  Attempt run(Program program, CpuBudget cpu, Consumer<String> lines, JobContext context)
+  Attempt run(
+      Program program,
+      CpuBudget cpu,
+      Consumer<String> lines,
+      @Nullable ActivityWatch activity,
+      JobContext context)
       throws JobFailed, InterruptedException {
     Deque<String> last = new ArrayDeque<>();
     Consumer<String> all =
@@ -125,8 +140,18 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
     try {
       Path printed = Files.createTempFile(scratch, "printed-", ".out");
       try {
-        ProcessEnd end = watch(program, cpu, printed, all, context);
-        return new Attempt(program, end, List.copyOf(last));
+        try (LineTail tail = new LineTail(printed, all);
+            CpuBudget.Share _ = cpu.acquire(program.folder())) {
+          ProcessEnd end = watch(program, printed, tail, activity, context);
+          Attempt attempt;
+          try {
+            tail.rest();
+          } finally {
+            attempt = new Attempt(program, end, List.copyOf(last)).explained();
+            context.account(program.name(), attempt.end());
+          }
+          return attempt;
+        }
       } finally {
         Files.delete(printed);
       }
@@ -142,18 +167,19 @@ record Programs(ProcessRunner processes, Duration grace, Duration inputWait, Pat
   }
 
   private ProcessEnd watch(
-      Program program, CpuBudget cpu, Path printed, Consumer<String> lines, JobContext context)
-      throws IOException, SpawnFailed, InterruptedException {
-    try (LineTail tail = new LineTail(printed, lines);
-        CpuBudget.Share _ = cpu.acquire(program.folder())) {
-      Runnable look =
-          () -> {
-            FaultPoint.RUNNING.reached();
-            tail.look();
-          };
-      ProcessEnd end = processes.run(spec(program, printed, context), LOOK_AT_OUTPUT, look);
-      context.account(program.name(), end);
-      return end;
+      Program program,
+      Path printed,
+      LineTail tail,
+      @Nullable ActivityWatch activity,
+      JobContext context)
+      throws SpawnFailed, InterruptedException {
+    Runnable look =
+        () -> {
+          FaultPoint.RUNNING.reached();
+          tail.look();
+        };
+    try {
+      return processes.run(spec(program, printed, context), LOOK_AT_OUTPUT, look, activity);
     } catch (ProcessStopped e) {
       context.account(program.name(), e.end());
       throw e;

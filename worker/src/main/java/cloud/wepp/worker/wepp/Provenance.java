@@ -10,8 +10,10 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -20,7 +22,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Which executable made which outputs of which inputs: one record for each run of a model that went
- * well, kept as JSON in {@code .provenance/<stem>.json} below the working folder.
+ * well, kept as JSON in {@code .provenance/<stem>.json} below the working folder. The inputs are
+ * those that were there before it began.
  *
  * @param model for people
  * @param job rq's id of the job
@@ -60,8 +63,17 @@ public record Provenance(
     }
   }
 
-  private static Path file(Model model) {
-    return model.runs().resolve(FOLDER).resolve(model.stem() + ".json");
+  private static Path file(Path folder, String stem) {
+    return folder.resolve(FOLDER).resolve(stem + ".json");
+  }
+
+  /** Files of a working folder. */
+  static List<Item> items(Path folder, List<String> names) throws IOException {
+    List<Item> items = new ArrayList<>();
+    for (String name : names) {
+      items.add(Item.of(name, FileScan.of(folder.resolve(name))));
+    }
+    return items;
   }
 
   /** All files that the model is known to read. */
@@ -85,15 +97,15 @@ public record Provenance(
   }
 
   /** Keeps the record. */
-  void write(Model model) throws IOException {
-    Path file = file(model);
+  void write(Path folder, String stem) throws IOException {
+    Path file = file(folder, stem);
     Files.createDirectories(file.getParent());
     WholeFile.of(file).write(JSON.writeValueAsString(this));
   }
 
   /** What is known of a model's last good run; empty if nothing is. */
-  static Optional<Provenance> of(Model model) throws IOException {
-    return read(file(model));
+  static Optional<Provenance> of(Path folder, String stem) throws IOException {
+    return read(file(folder, stem));
   }
 
   private static Optional<Provenance> read(Path file) throws IOException {
@@ -107,8 +119,8 @@ public record Provenance(
   }
 
   /** Removes the record of an earlier run, before its outputs are. */
-  static void forget(Model model) throws IOException {
-    Files.deleteIfExists(file(model));
+  static void forget(Path folder, String stem) throws IOException {
+    Files.deleteIfExists(file(folder, stem));
   }
 
   /** Whether this job has run the model, and neither inputs nor outputs have changed since. */
@@ -127,9 +139,9 @@ public record Provenance(
     return true;
   }
 
-  /** All records below a run folder's {@code wepp/runs}, by name. */
-  static List<Provenance> all(Path runs) throws IOException {
-    Path folder = runs.resolve(FOLDER);
+  /** All records of a working folder, by name. */
+  static List<Provenance> all(Path working) throws IOException {
+    Path folder = working.resolve(FOLDER);
     if (!Files.isDirectory(folder)) {
       return List.of();
     }
@@ -156,28 +168,39 @@ public record Provenance(
   public static boolean print(
       RunFolders folders, String run, boolean json, boolean check, PrintStream out)
       throws IOException {
-    Path runs;
+    Path folder;
     try {
-      runs = new RunFolder(folders.find(run)).runs();
+      folder = folders.find(run);
     } catch (JobFailed e) {
       throw new NoSuchFileException(String.valueOf(e.getMessage()));
     }
-    List<Provenance> all = all(runs);
+    Map<Path, List<Provenance>> known = new LinkedHashMap<>();
+    for (Path working : List.of(folder.resolve("climate"), new RunFolder(folder).runs())) {
+      known.put(working, all(working));
+    }
+    List<Provenance> all = known.values().stream().flatMap(List::stream).toList();
     if (json) {
       out.println(JSON.writerWithDefaultPrettyPrinter().writeValueAsString(all));
     } else if (all.isEmpty()) {
-      out.printf("Nothing is known of %s: no model has ended well in %s.%n", run, runs);
+      out.printf("Nothing is known of %s: no model has ended well in %s.%n", run, folder);
     } else {
       out.printf(
           "%-28s  %-20s  %8s  %-12s  %-12s  %s%n",
           "model", "ended well", "seconds", "executable", "worker", "doubts");
       all.forEach(one -> one.print(out));
     }
+    return !check || isSame(known, out);
+  }
+
+  private static boolean isSame(Map<Path, List<Provenance>> known, PrintStream out)
+      throws IOException {
     boolean same = true;
-    for (Provenance one : check ? all : List.<Provenance>of()) {
-      for (String changed : one.changed(runs)) {
-        same = false;
-        out.printf("%s: %s has changed since%n", one.model, changed);
+    for (Map.Entry<Path, List<Provenance>> working : known.entrySet()) {
+      for (Provenance one : working.getValue()) {
+        for (String changed : one.changed(working.getKey())) {
+          same = false;
+          out.printf("%s: %s has changed since%n", one.model, changed);
+        }
       }
     }
     return same;

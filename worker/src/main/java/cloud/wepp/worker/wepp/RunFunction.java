@@ -66,7 +66,7 @@ record RunFunction(
   }
 
   private static JobOutcome failed(String traceback, String cause, JobContext context) {
-    context.putMeta(Map.of("exc_string", PyValue.of(traceback)));
+    boolean _ = context.putMeta(Map.of("exc_string", PyValue.of(traceback)));
     return new JobOutcome.Failed(traceback, cause);
   }
 
@@ -80,10 +80,11 @@ record RunFunction(
     }
 
     JobOutcome run(Work work) throws InterruptedException {
-      context.putMeta(
-          Map.of(
-              "pid", PyValue.of(ProcessHandle.current().pid()),
-              "runid", PyValue.of(channel.substring(0, channel.lastIndexOf(':')))));
+      boolean _ =
+          context.putMeta(
+              Map.of(
+                  "pid", PyValue.of(ProcessHandle.current().pid()),
+                  "runid", PyValue.of(channel.substring(0, channel.lastIndexOf(':')))));
       log("%s: %s (%s)".formatted(context.queue(), context.description(), context.jobId()));
       tell("STARTED " + call);
       boolean toldEnd = false;

@@ -1,6 +1,7 @@
 package cloud.wepp.worker.wepp;
 
 import cloud.wepp.worker.job.JobContext;
+import cloud.wepp.worker.process.ProcessEnd;
 import java.io.IOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Files;
@@ -61,7 +62,10 @@ final class StorageFault {
   /** How a job ends for which the storage failed. */
   static JobFailed failure(String what) {
     return new JobFailed(
-        "OSError", "the storage failed, not the model: " + what, List.of(), "infrastructure");
+        "OSError",
+        "the storage failed, not the model: " + what,
+        List.of(),
+        ProcessEnd.Cause.INFRASTRUCTURE.word());
   }
 
   /**

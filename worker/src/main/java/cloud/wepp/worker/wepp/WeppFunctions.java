@@ -5,6 +5,7 @@ import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.JobHandler;
+import cloud.wepp.worker.process.ActivityWatch;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
 import java.nio.file.Path;
@@ -63,6 +64,10 @@ public final class WeppFunctions {
    * @param provenance whether each good run is recorded
    * @param scratch the folder for what is needed for a while
    * @param version of this worker
+   * @param progress where it is told how far a job is: in its meta, also on the status channel, or
+   *     nowhere: meta, channel or off
+   * @param progressEvery the least time between two such words of a job
+   * @param activity when a model that does nothing is told of
    */
   public record Models(
       Duration grace,
@@ -73,7 +78,14 @@ public final class WeppFunctions {
       String staging,
       boolean provenance,
       Path scratch,
-      String version) {}
+      String version,
+      String progress,
+      Duration progressEvery,
+      ActivityWatch.Rules activity) {
+    Progress.Telling telling() {
+      return new Progress.Telling(progress, progressEvery);
+    }
+  }
 
   private WeppFunctions(
       RunFolders folders, Settings settings, ProcessRunner processes, CpuBudget cpu) {
@@ -220,26 +232,32 @@ public final class WeppFunctions {
           "FileNotFoundError", "%s has no p<number>.run to run".formatted(folder.runs()));
     }
     CpuBudget share = cpu.atMost(settings.jobCpu());
-    // more threads than processors: one may publish its outputs while the next one computes
-    new Hillslopes(ids, Math.min(ids.size(), share.processors() * 2))
-        .run((id, done) -> {
-          long start = System.nanoTime();
-          Model model =
-              Model.hillslope(
-                  id, folder.runs(), executable, timeout, settings.timeoutRetries(), null);
-          if (!models.isDone(model, context)) {
-            models.run(model, share, context);
-          }
-          context.publish(
-              channel(arguments),
-              String.format(
-                  Locale.ROOT,
-                  "  (%d/%d)  wepp hillslope %d completed in %.1fs with status=True",
-                  done.getAsInt(),
-                  ids.size(),
-                  id,
-                  (System.nanoTime() - start) / 1e9));
-        });
+    String channel = channel(arguments);
+    try (Progress progress =
+        new Progress("hillslopes", settings.models().telling(), channel, context)) {
+      // more threads than processors: one may publish its outputs while the next one computes
+      new Hillslopes(ids, Math.min(ids.size(), share.processors() * 2))
+          .run((id, done) -> {
+            long start = System.nanoTime();
+            Model model =
+                Model.hillslope(
+                    id, folder.runs(), executable, timeout, settings.timeoutRetries(), null);
+            if (!models.isDone(model, context)) {
+              models.run(model, share, context);
+            }
+            int count = done.getAsInt();
+            context.publish(
+                channel,
+                String.format(
+                    Locale.ROOT,
+                    "  (%d/%d)  wepp hillslope %d completed in %.1fs with status=True",
+                    count,
+                    ids.size(),
+                    id,
+                    (System.nanoTime() - start) / 1e9));
+            progress.at(count, ids.size());
+          });
+    }
     try {
       folder.dumpPrep(context.timestamp(folder.prepKey(), "run_wepp_hillslopes"));
     } catch (QueueUnavailable e) {

@@ -16,6 +16,7 @@ import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -200,6 +201,19 @@ class LoggingTest {
   @Test
   void aDeadLokiHoldsNobodyUpAndWhatIsLostIsCounted() throws Exception {
     stopLoki();
+    holdsNobodyUp();
+  }
+
+  @Test
+  void oneThatDoesNotAnswerHoldsNobodyUpEither() throws Exception {
+    stopLoki();
+    try (ServerSocket silent = new ServerSocket(port, 50, InetAddress.getLoopbackAddress())) {
+      holdsNobodyUp();
+      silent.accept().close(); // somebody was there
+    }
+  }
+
+  private void holdsNobodyUp() throws Exception {
     Metrics metrics =
         new Metrics(new Metrics.Observed("1", List.of(), List.of(), 1, () -> 0, () -> false));
     long start;

@@ -14,8 +14,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
@@ -30,8 +32,16 @@ class MetricsTest {
           new Metrics.Observed(
               "1.2", List.of("default", "batch"), List.of("wepppy.rq"), 4, () -> 3, () -> false));
 
+  private final Mount mount =
+      new Mount(
+          new Mount.Wanted(Path.of("/wc1"), true, true, Optional.empty(), 0),
+          "w",
+          new SlowCheck.Pace(Duration.ofSeconds(30), Duration.ofSeconds(15)),
+          InstantSource.system());
+
   @AfterEach
   void close() {
+    mount.close();
     metrics.close();
   }
 
@@ -48,7 +58,10 @@ class MetricsTest {
                 "batch", new Metrics.Queue(5, 0, 4, Duration.ZERO))));
     metrics.backlog(12, Duration.ofSeconds(5));
     metrics.heartbeat(Duration.ofMillis(3));
+    metrics.watch(mount);
+    metrics.watchGeodata(() -> 2);
     metrics.started(CLAIM);
+    metrics.stalled(CLAIM, "wepp watershed");
     metrics.settled(CLAIM, new Settlement.Leave(), Settled.SETTLED);
     end("wepppy.rq.wepp_rq.run_hillslope_rq", "finished");
     for (String name : List.of("wepp hillslope 7", "wepp flowpath fp_a", "python")) {

@@ -3,6 +3,7 @@ package cloud.wepp.worker.wepp;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import cloud.wepp.worker.process.ActivityWatch;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.ProcessEnd;
@@ -53,6 +54,7 @@ class ModelRunnerIT {
   @TempDir Path folder;
   @TempDir Path scratch;
   private final String staging = "off";
+  private ActivityWatch.Rules activity = RecordingContext.UNWATCHED;
   private Path runs;
   private Path output;
   private RecordingContext job = new RecordingContext();
@@ -104,7 +106,18 @@ class ModelRunnerIT {
             PROCESSES.runner(),
             new Executables(folder),
             new WeppFunctions.Models(
-                Duration.ofMillis(200), inputWait, 2, "warn", 110, staging, true, scratch, "0"))
+                Duration.ofMillis(200),
+                inputWait,
+                2,
+                "warn",
+                110,
+                staging,
+                true,
+                scratch,
+                "0",
+                "off",
+                Duration.ofSeconds(5),
+                activity))
         .run(model, new CpuBudget(2), job);
   }
 
@@ -461,6 +474,62 @@ class ModelRunnerIT {
         };
     Started run = Started.of(() -> runHillslope(GOOD));
     assertThat(run.await()).isEqualTo("interrupted");
+  }
+
+  // what does nothing, and what the storage ends
+
+  /** Two minutes on a clock that moves on by one at each look. */
+  private void watchForStalls(boolean kill) {
+    job.step = Duration.ofMinutes(1);
+    activity =
+        new ActivityWatch.Rules(
+            Duration.ofMinutes(2), kill, Duration.ofSeconds(30), Duration.ofMinutes(3), 3);
+  }
+
+  @Test
+  void aStoppedModelIsToldOfAndEndedWhereThatIsWished() throws Exception {
+    watchForStalls(true);
+    assertThat(failure(() -> runWatershed("echo half way; kill -STOP $$\n")))
+        .containsPattern("process: was ended by signal 9 after .*; it did nothing any more\n")
+        .contains("    half way\n");
+    assertThat(job.stalls)
+        .singleElement()
+        .asString()
+        .matches(
+            "wepp watershed: process \\d+ has done nothing for \\d+ s \\(state T.*\\); it is"
+                + " ended");
+    assertThat(job.used)
+        .singleElement()
+        .satisfies(used -> assertThat(used.end().cause()).isEqualTo(ProcessEnd.Cause.STALLED));
+    assertThat(log("pw0.err"))
+        .anyMatch(line -> line.startsWith("[run_watershed] stalled: process "));
+  }
+
+  @Test
+  void oneThatIsOnlyToldOfMayGoOn() throws Exception {
+    watchForStalls(false);
+    Started run =
+        Started.of(
+            () -> runWatershed("kill -STOP $$\n" + WRITE_LOSS + "sleep 2\n" + ROUTING_SUCCESS));
+    String told = job.stalls.poll(60, TimeUnit.SECONDS);
+    assertThat(told).isNotNull().doesNotContain("it is ended");
+    assertThat(log("pw0.err"))
+        .as("while it does nothing")
+        .anyMatch(line -> line.startsWith("[run_watershed] stalled: process "));
+    String pid = told.replaceAll(".* process (\\d+) .*", "$1");
+    assertThat(new ProcessBuilder("kill", "-CONT", pid).start().waitFor()).isZero();
+    assertThat(run.await()).isEqualTo("good");
+    assertThat(log("pw0.err")).contains("[run_watershed] process %s goes on".formatted(pid));
+  }
+
+  @Test
+  void theStoragesFaultIsTheCauseOfTheEnd() {
+    assertThat(failure(() -> runWatershed("echo 'forrtl: No space left on device'; exit 38\n")))
+        .contains("OSError: the storage failed, not the model: wepp watershed said 'forrtl: No");
+    assertThat(job.used)
+        .hasSize(3)
+        .allSatisfy(
+            used -> assertThat(used.end().cause()).isEqualTo(ProcessEnd.Cause.INFRASTRUCTURE));
   }
 
   /** The processes that have the claim in their environment. */

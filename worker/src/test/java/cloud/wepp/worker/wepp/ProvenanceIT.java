@@ -9,6 +9,7 @@ import cloud.wepp.worker.testing.Processes;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -37,7 +38,18 @@ class ProvenanceIT {
             PROCESSES.runner(),
             executables,
             new WeppFunctions.Models(
-                Duration.ZERO, Duration.ZERO, 0, "warn", 110, "off", true, folder, "0"));
+                Duration.ZERO,
+                Duration.ZERO,
+                0,
+                "warn",
+                110,
+                "off",
+                true,
+                folder,
+                "0",
+                "off",
+                Duration.ofSeconds(5),
+                RecordingContext.UNWATCHED));
     model =
         Model.hillslope(
             1, runs, executables.find(null, true), Duration.ofMinutes(1), 0, "run:wepp");
@@ -50,7 +62,7 @@ class ProvenanceIT {
 
   @Test
   void aGoodRunTellsWhatItWasMadeOf() throws Exception {
-    Provenance record = Provenance.of(model).orElseThrow();
+    Provenance record = Provenance.of(model.runs(), model.stem()).orElseThrow();
     assertThat(Provenance.all(runs)).containsExactly(record);
     assertThat(record.job()).isEqualTo(job.jobId());
     assertThat(record.model()).isEqualTo("wepp hillslope 1");
@@ -101,12 +113,28 @@ class ProvenanceIT {
   }
 
   @Test
+  void theInputsAreThoseFromBeforeTheRun() throws Exception {
+    Path soil = runs.resolve("p1.sol");
+    Provenance.Item before = Provenance.Item.of("p1.sol", FileScan.of(soil));
+    Path changing =
+        Files.writeString(
+            folder.resolve("bin/changing"),
+            "#!/bin/sh\n'%s' && echo >>p1.sol\n".formatted(model.executable()));
+    Files.setPosixFilePermissions(changing, PosixFilePermissions.fromString("rwx------"));
+    Model changed = Model.hillslope(1, runs, changing, Duration.ofMinutes(1), 0, null);
+    runner.run(changed, new CpuBudget(1), job);
+    assertThat(Provenance.of(runs, "p1").orElseThrow().inputs()).contains(before);
+    assertThat(Provenance.Item.of("p1.sol", FileScan.of(soil))).isNotEqualTo(before);
+    assertThat(runner.isDone(changed, job)).isFalse();
+  }
+
+  @Test
   void aRunThatFailsIsNotKnownAsGood() throws Exception {
     Files.writeString(runs.resolve("p1.man"), "words\n");
     try {
       runner.run(model, new CpuBudget(1), job);
     } catch (JobFailed e) {
-      assertThat(Provenance.of(model)).isEmpty();
+      assertThat(Provenance.of(model.runs(), model.stem())).isEmpty();
       assertThat(Provenance.all(runs)).isEqualTo(List.of());
       return;
     }

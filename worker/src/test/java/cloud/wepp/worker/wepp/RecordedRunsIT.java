@@ -129,7 +129,10 @@ class RecordedRunsIT {
                             "off",
                             true,
                             folder.resolve("scratch"),
-                            "0"))
+                            "0",
+                            "off",
+                            Duration.ofSeconds(5),
+                            RecordingContext.UNWATCHED))
                     .run(model, new CpuBudget(1), job));
     String end = failed == null ? "good" : failed.traceback("call()");
     assertThat(end).contains(expected(recorded));

@@ -3,6 +3,7 @@ package cloud.wepp.worker.wepp;
 import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobContext;
 import cloud.wepp.worker.job.StopReason;
+import cloud.wepp.worker.process.ActivityWatch;
 import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.ProcessEnd;
 import java.time.Duration;
@@ -26,6 +27,13 @@ class RecordingContext implements JobContext {
   private final String claim = UUID.randomUUID().toString();
   private final Pause pause;
   Limits limits = Limits.NONE;
+  volatile Instant now = Instant.EPOCH;
+  volatile Duration step = Duration.ZERO; // by which each look at the clock moves it on
+  final BlockingQueue<String> stalls = new LinkedBlockingQueue<>();
+
+  /** Nobody asks whether a model does anything. */
+  static final ActivityWatch.Rules UNWATCHED =
+      new ActivityWatch.Rules(Duration.ZERO, false, Duration.ofSeconds(30), Duration.ofDays(1), 0);
 
   /** What happens in a pause. */
   @FunctionalInterface
@@ -73,7 +81,10 @@ class RecordingContext implements JobContext {
 
   @Override
   public InstantSource clock() {
-    return InstantSource.fixed(Instant.EPOCH);
+    return () -> {
+      now = now.plus(step);
+      return now;
+    };
   }
 
   @Override
@@ -124,7 +135,9 @@ class RecordingContext implements JobContext {
   }
 
   @Override
-  public void putMeta(Map<String, PyValue> entries) {}
+  public boolean putMeta(Map<String, PyValue> entries) {
+    return true;
+  }
 
   @Override
   public void printed(String line) {}
@@ -132,6 +145,11 @@ class RecordingContext implements JobContext {
   @Override
   public void doubt(String text) {
     doubts.add(text);
+  }
+
+  @Override
+  public void stalled(String name, String what) {
+    stalls.add(name + ": " + what);
   }
 
   @Override

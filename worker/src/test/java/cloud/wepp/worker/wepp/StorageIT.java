@@ -119,7 +119,10 @@ class StorageIT {
             staging,
             true,
             folder.resolve("scratch"),
-            "0"));
+            "0",
+            "off",
+            Duration.ofSeconds(5),
+            RecordingContext.UNWATCHED));
   }
 
   private String run(String staging, String fault) throws Exception {

@@ -63,7 +63,18 @@ class WeppFunctionsIT {
                 0,
                 2,
                 new WeppFunctions.Models(
-                    Duration.ZERO, Duration.ZERO, 0, "warn", 110, "off", true, folder, "0")),
+                    Duration.ZERO,
+                    Duration.ZERO,
+                    0,
+                    "warn",
+                    110,
+                    "off",
+                    true,
+                    folder,
+                    "0",
+                    "off",
+                    Duration.ofSeconds(5),
+                    RecordingContext.UNWATCHED)),
             PROCESSES.runner(),
             new CpuBudget(2));
   }
