@@ -1,7 +1,5 @@
 package cloud.wepp.rq;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import io.lettuce.core.ClientOptions;
 import io.lettuce.core.ClientOptions.DisconnectedBehavior;
 import io.lettuce.core.LettuceFutures;
@@ -11,8 +9,6 @@ import io.lettuce.core.RedisChannelHandler;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisCommandExecutionException;
 import io.lettuce.core.RedisCommandTimeoutException;
-import io.lettuce.core.RedisCredentials;
-import io.lettuce.core.RedisCredentialsProvider;
 import io.lettuce.core.RedisException;
 import io.lettuce.core.RedisFuture;
 import io.lettuce.core.RedisLoadingException;
@@ -28,11 +24,10 @@ import io.lettuce.core.codec.StringCodec;
 import io.lettuce.core.protocol.DefaultEndpoint;
 import io.lettuce.core.pubsub.StatefulRedisPubSubConnection;
 import io.lettuce.core.resource.ClientResources;
+import io.lettuce.core.resource.Delay;
 import io.lettuce.core.resource.NettyCustomizer;
 import io.netty.channel.Channel;
 import io.netty.handler.flush.FlushConsolidationHandler;
-import java.net.URI;
-import java.net.URLDecoder;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Set;
@@ -50,6 +45,10 @@ public final class RedisAccess implements AutoCloseable {
   /** How long an answer may take that nobody has set. */
   public static final Duration USUAL_TIMEOUT = Duration.ofSeconds(5);
 
+  /** After a server was replaced nothing must wait long: leases are running out. */
+  private static final Delay RECONNECTS =
+      Delay.fullJitter(Duration.ZERO, Duration.ofSeconds(2), 10, TimeUnit.MILLISECONDS);
+
   /** Commands of several threads go to the server in one write: a system call each is dear. */
   private static final NettyCustomizer TOGETHER =
       new NettyCustomizer() {
@@ -60,26 +59,20 @@ public final class RedisAccess implements AutoCloseable {
       };
 
   private final ClientResources resources =
-      ClientResources.builder().nettyCustomizer(TOGETHER).build();
+      ClientResources.builder().nettyCustomizer(TOGETHER).reconnectDelay(RECONNECTS).build();
   private final RedisClient client;
+  private final RedisTarget target;
   private final RedisURI uri;
   private final Duration timeout;
   private final Set<RedisChannelHandler<?, ?>> connections = ConcurrentHashMap.newKeySet();
 
   /**
-   * @param url {@code redis://}, {@code rediss://}, or {@code redis-sentinel://}
-   * @param password overrides the one in the URL; null leaves it
    * @param timeout how long an answer may take, until the connection is taken for dead
    */
-  public RedisAccess(String url, @Nullable String password, Duration timeout) {
-    uri = RedisURI.create(url);
-    if (password != null) {
-      String user = user(url);
-      uri.setCredentialsProvider(
-          RedisCredentialsProvider.from(() -> RedisCredentials.just(user, password)));
-    }
+  public RedisAccess(RedisTarget target, Duration timeout) {
+    this.target = target;
     this.timeout = timeout;
-    uri.setTimeout(timeout.compareTo(USUAL_TIMEOUT) > 0 ? timeout : USUAL_TIMEOUT); // to connect
+    uri = toConnect();
     client = RedisClient.create(resources, uri);
     client.setOptions(
         ClientOptions.builder()
@@ -93,22 +86,24 @@ public final class RedisAccess implements AutoCloseable {
                     .connectTimeout(Duration.ofSeconds(5))
                     .keepAlive(true)
                     .build())
+            .sslOptions(target.tls().options())
             .build());
   }
 
-  private static @Nullable String user(String url) {
-    String known = URI.create(url).getRawUserInfo();
-    String name = known == null ? "" : known.substring(0, (known + ":").indexOf(':'));
-    return name.isEmpty() ? null : URLDecoder.decode(name, UTF_8);
+  /** A server that asks for nothing but what its URL says, and this password. */
+  public RedisAccess(String url, @Nullable String password, Duration timeout) {
+    this(RedisTarget.of(url, password), timeout);
+  }
+
+  private RedisURI toConnect() {
+    RedisURI to = target.uri();
+    to.setTimeout(timeout.compareTo(USUAL_TIMEOUT) > 0 ? timeout : USUAL_TIMEOUT);
+    return to;
   }
 
   /** The server without its password, for messages. */
   public String address() {
-    String where =
-        uri.getSentinels().isEmpty()
-            ? uri.getHost() + ":" + uri.getPort()
-            : uri.getSentinelMasterId() + " of the sentinels";
-    return where + "/" + uri.getDatabase();
+    return target.toString();
   }
 
   /**
@@ -162,7 +157,8 @@ public final class RedisAccess implements AutoCloseable {
   }
 
   StatefulRedisConnection<String, byte[]> connect(int database) {
-    RedisURI other = RedisURI.builder(uri).withDatabase(database).build();
+    RedisURI other = toConnect(); // Lettuce's builder copies no sentinels
+    other.setDatabase(database);
     return open(() -> client.connect(CODEC, other));
   }
 

@@ -10,7 +10,9 @@ local now = tonumber(time[1])
 local now_ms = now * 1000 + math.floor(tonumber(time[2]) / 1000)
 local members = redis.call('ZRANGEBYSCORE', KEYS[1], 0, now_ms, 'LIMIT', 0, ARGV[2])
 local found = {tostring(now_ms), '0'}
-if #members > 0 then found[2] = redis.call('INFO', 'server'):match('uptime_in_seconds:(%d+)') end
+if #members > 0 then -- a negative one: the clock was set back after the start
+  found[2] = redis.call('INFO', 'server'):match('uptime_in_seconds:(%d+)') or tostring(now)
+end
 
 -- The execution that this worker has begun of the job; '' for none.
 local function execution_of(id, worker)

@@ -11,7 +11,7 @@ if not read or type(fields) ~= 'table' or #fields % 2 == 1 then return 'its payl
 
 -- What its last runs have left behind.
 local past = {status = 1, started_at = 1, ended_at = 1, last_heartbeat = 1, worker_name = 1, claim = 1, settled = 1,
-  begun = 1, exc_info = 1}
+  begun = 1, exc_info = 1, crashes = 1}
 local job, field = {'started_at', '', 'ended_at', '', 'last_heartbeat', '', 'worker_name', ''}, {}
 for i = 1, #fields, 2 do
   if not past[fields[i]] then

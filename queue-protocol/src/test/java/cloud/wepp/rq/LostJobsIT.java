@@ -65,6 +65,7 @@ class LostJobsIT {
     String id = jobs.enqueue("q", data, "m.f()", Duration.ofMinutes(3));
     redis.hset("rq:job:" + id, Map.of("retries_left", "2", "ttl", "5000", "result_ttl", "77"));
     Map<String, String> before = redis.hgetall("rq:job:" + id);
+    redis.hset("rq:job:" + id, "crashes", "[{}]");
     take();
     Event started = events().getFirst();
     redis.flushall();
@@ -88,6 +89,7 @@ class LostJobsIT {
             "status")) {
       assertThat(after.get(field)).as(field).isEqualTo(before.get(field));
     }
+    assertThat(after).as("who died of it").doesNotContainKey("crashes");
     assertThat(redis.ttl("rq:job:" + id)).isBetween(4990L, 5000L);
     assertThat(lost.missing(List.of(id))).isEmpty();
     assertThat(lost.unwritten()).containsExactly(id);

@@ -9,6 +9,7 @@ import cloud.wepp.rq.Leases;
 import cloud.wepp.rq.QueueLoad;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.RedisTarget;
 import cloud.wepp.rq.Scheduler;
 import cloud.wepp.rq.WeppcloudRedis;
 import cloud.wepp.worker.config.Secret;
@@ -404,8 +405,7 @@ public final class Worker implements AutoCloseable {
       WorkerConfig config, List<String> queues, ProcessRunner processes, CpuBudget cpu) {
     WorkerConfig.Python python = config.python();
     Map<String, Object> script = new HashMap<>();
-    script.put("redis_url", config.redis().url());
-    script.put("redis_password", config.redis().password().map(Secret::reveal).orElse(""));
+    script.put("redis", target(config.redis()).parts());
     script.put("key_prefix", config.redis().keyPrefix());
     script.put("queues", queues);
     script.put("preload", python.preload());
@@ -467,8 +467,16 @@ public final class Worker implements AutoCloseable {
   }
 
   static RedisAccess redis(WorkerConfig config) {
-    WorkerConfig.Redis to = config.redis();
-    return new RedisAccess(to.url(), to.password().map(Secret::reveal).orElse(null), to.timeout());
+    return new RedisAccess(target(config.redis()), config.redis().timeout());
+  }
+
+  private static RedisTarget target(WorkerConfig.Redis to) {
+    return new RedisTarget(
+        to.url(),
+        to.password().map(Secret::reveal).orElse(null),
+        to.sentinelPassword().map(Secret::reveal).orElse(null),
+        new RedisTarget.Tls(
+            to.authorities().orElse(null), to.certificate().orElse(null), to.key().orElse(null)));
   }
 
   static JobQueue queue(WorkerConfig config, RedisAccess redis, InstantSource clock) {

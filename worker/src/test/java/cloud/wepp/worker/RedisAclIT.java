@@ -3,7 +3,12 @@ package cloud.wepp.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Call;
+import cloud.wepp.rq.Inventory;
+import cloud.wepp.rq.JobActions;
+import cloud.wepp.rq.JobLog;
 import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.LostJobs;
+import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.WorkerConfig;
@@ -16,13 +21,15 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The Redis user of {@code docs/redis.acl} may do all that a worker does, and little else. */
 class RedisAclIT {
-  @Test
-  void theUserOfTheDocumentationIsEnough() throws Exception {
-    String python = PythonWithRq.interpreter("3.0.0");
+  @ParameterizedTest
+  @ValueSource(strings = {"1.16.2", "3.0.0"})
+  void theUserOfTheDocumentationIsEnough(String rq) throws Exception {
+    String python = PythonWithRq.interpreter(rq);
     RecordingListener listener = new RecordingListener();
     try (Site site = Site.start();
         JobQueue client = site.client(Duration.ofMillis(1), Duration.ofSeconds(90))) {
@@ -49,7 +56,9 @@ class RedisAclIT {
         listener.awaitRecorded(gone, "finished"); // taken over, and run again
         listener.awaitRecorded(enqueue(client, "cloud.wepp.noop"), "finished");
         listener.awaitRecorded(enqueue(client, "os.getpid"), "finished");
-        listener.awaitRecorded(enqueue(client, "no.such"), "failed");
+        String failed = enqueue(client, "no.such");
+        listener.awaitRecorded(failed, "failed");
+        operate(config, failed);
         int beats = (int) listener.count(RecordingListener.Beat.class);
         listener.await(RecordingListener.Beat.class, beats + 5, beat -> true);
       }
@@ -57,6 +66,22 @@ class RedisAclIT {
       assertThat(redis.ask("ACL", "DRYRUN", "rq-worker", "FLUSHALL")).contains("no permissions");
       assertThat(redis.ask("ACL", "DRYRUN", "rq-worker", "GET", "other"))
           .contains("no permissions");
+    }
+  }
+
+  /** What the commands of an operator ask for. */
+  private static void operate(WorkerConfig config, String failed) {
+    try (RedisAccess redis = Worker.redis(config);
+        Inventory inventory = new Inventory(redis, "rq");
+        JobActions actions = new JobActions(redis, "rq", InstantSource.system());
+        LostJobs lost = new LostJobs(redis, "rq", InstantSource.system());
+        JobLog log = new JobLog(redis, "rq")) {
+      assertThat(inventory.read(List.of()).workers()).isNotEmpty();
+      JobActions.Target again = new JobActions.Target(failed, "", "", false);
+      assertThat(actions.requeue(again).deed()).isEqualTo(JobActions.Deed.REQUEUED);
+      lost.unwritten();
+      log.ask(log.holder(failed), failed, "token");
+      assertThat(log.read("none", "0")).isEmpty();
     }
   }
 

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -41,11 +42,27 @@ public final class RedisServer implements AutoCloseable {
     process = program.start();
   }
 
-  /** Starts with a folder of its own, which goes when it is closed. */
-  public static RedisServer start() {
+  /**
+   * Starts with a folder of its own, which goes when it is closed.
+   *
+   * @param settings as in its configuration file
+   */
+  public static RedisServer start(String... settings) {
     try {
       Path folder = Files.createTempDirectory("rq-redis");
-      return start(folder, folder);
+      Path file = Files.write(folder.resolve("redis.conf"), List.of(settings));
+      return start(
+          folder, folder, Map.of(), List.of(file.toString(), "--save", "", "--appendonly", "no"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Starts so that the process has these variables too. */
+  public static RedisServer start(Map<String, String> environment) {
+    try {
+      Path folder = Files.createTempDirectory("rq-redis");
+      return start(folder, folder, environment, List.of("--save", "", "--appendonly", "no"));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -55,35 +72,52 @@ public final class RedisServer implements AutoCloseable {
   public static RedisServer start(Path folder) {
     try {
       Files.createDirectories(folder);
-      return start(folder, null);
+      return start(folder, null, Map.of(), List.of("--save", "", "--appendonly", "yes"));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  private static RedisServer start(Path folder, @Nullable Path scratch) throws IOException {
+  /**
+   * A sentinel that does not wait for others' votes.
+   *
+   * @param name of what it watches
+   * @param port of the master
+   * @param settings more of its file
+   */
+  public static RedisServer sentinel(String name, int port, List<String> settings) {
+    try {
+      Path folder = Files.createTempDirectory("rq-sentinel");
+      List<String> lines =
+          new ArrayList<>(
+              List.of(
+                  "sentinel monitor %s 127.0.0.1 %d 1".formatted(name, port),
+                  "sentinel down-after-milliseconds %s 1000".formatted(name),
+                  "sentinel failover-timeout %s 5000".formatted(name)));
+      lines.addAll(settings);
+      Path file = Files.write(folder.resolve("sentinel.conf"), lines);
+      return start(folder, folder, Map.of(), List.of(file.toString(), "--sentinel"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static RedisServer start(
+      Path folder, @Nullable Path scratch, Map<String, String> environment, List<String> more)
+      throws IOException {
     String executable = executable(folder);
     if (ANNOUNCED.compareAndSet(false, true)) {
       System.err.println("Redis server: " + executable);
     }
     int port = freePort();
     Path log = folder.resolve("redis.log");
+    List<String> command = new ArrayList<>(List.of(executable));
+    command.addAll(more);
+    command.addAll(List.of("--port", Integer.toString(port), "--bind", "127.0.0.1"));
+    command.addAll(List.of("--dir", folder.toString()));
     ProcessBuilder program =
-        new ProcessBuilder(
-                List.of(
-                    executable,
-                    "--port",
-                    Integer.toString(port),
-                    "--bind",
-                    "127.0.0.1",
-                    "--dir",
-                    folder.toString(),
-                    "--save",
-                    "",
-                    "--appendonly",
-                    scratch == null ? "yes" : "no"))
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile());
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
+    program.environment().putAll(environment);
     RedisServer server = new RedisServer(program, log, port, scratch);
     server.awaitReady(log);
     return server;
@@ -100,6 +134,15 @@ public final class RedisServer implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  public int port() {
+    return port;
+  }
+
+  /** Kills the server, which stays dead. */
+  public void kill() {
+    process.destroyForcibly();
   }
 
   /** The server's process. */
@@ -129,9 +172,12 @@ public final class RedisServer implements AutoCloseable {
     return bundled.toString();
   }
 
-  private static int freePort() throws IOException {
+  /** A port on which nobody listens yet. */
+  public static int freePort() {
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return socket.getLocalPort();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -188,7 +234,8 @@ public final class RedisServer implements AutoCloseable {
       try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
         socket.setSoTimeout(2000);
         socket.getOutputStream().write("PING\r\n".getBytes(UTF_8));
-        if (socket.getInputStream().read() == '+') {
+        String answer = new String(socket.getInputStream().readNBytes(7), UTF_8);
+        if (answer.startsWith("+PONG") || answer.startsWith("-NOAUTH")) {
           return;
         }
       } catch (IOException e) {

@@ -1,11 +1,15 @@
 package cloud.wepp.worker.config;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * All settings, read once at start. A setting's name is mechanical: {@code timing.resultTtl} is
@@ -33,12 +37,27 @@ public record WorkerConfig(
   public record Redis(
       @Setting(
               value = "redis://localhost:6379/0",
-              is = "where rq's queues are; redis:// or rediss://",
+              is =
+                  "where rq's queues are: redis://HOST:PORT/DATABASE, or"
+                      + " redis-sentinel://HOST:PORT,HOST:PORT/DATABASE#MASTER; with rediss for"
+                      + " TLS",
               aliases = {"RQ_REDIS_URL", "REDIS_URL"},
-              matches = "rediss?://.+")
+              matches = "rediss?://.+|rediss?-sentinel://.+(#|sentinelMasterId=).+")
           String url,
       @Setting(is = "its password, in place of one in the URL", aliases = "REDIS_PASSWORD")
           Optional<Secret> password,
+      @Setting(
+              is = "the sentinels' own password, if they ask for one",
+              aliases = "REDIS_SENTINEL_PASSWORD")
+          Optional<Secret> sentinelPassword,
+      @Setting(
+              is =
+                  "for TLS: a PEM file of the authorities to trust; those of Java and of Python if"
+                      + " not set")
+          Optional<Path> authorities,
+      @Setting(is = "for TLS: a PEM file of this worker's own certificate, if Redis asks for one")
+          Optional<Path> certificate,
+      @Setting(is = "the PEM file of its key, which is not encrypted") Optional<Path> key,
       @Setting(
               value = "rq",
               is = "the beginning of every key, as in rq 3.0",
@@ -61,13 +80,37 @@ public record WorkerConfig(
               min = 100)
           Duration timeout) {
 
+    private List<String> contradictions() {
+      List<String> found = new ArrayList<>();
+      if (certificate.isPresent() != key.isPresent()) {
+        found.add("redis.certificate and redis.key: each needs the other.");
+      }
+      boolean tls = url.startsWith("rediss");
+      Map<String, Optional<Path>> files =
+          Map.of("authorities", authorities, "certificate", certificate, "key", key);
+      new TreeMap<>(files)
+          .forEach((name, file) ->
+              file.map(path -> tls ? unreadable(path) : "which is for rediss:// only")
+                  .ifPresent(problem ->
+                      found.add("redis.%s is %s, %s.".formatted(name, file.get(), problem))));
+      return found;
+    }
+
+    private static @Nullable String unreadable(Path file) {
+      return Files.isReadable(file) && !Files.isDirectory(file) ? null : "which cannot be read";
+    }
+
     /** Without the password that the URL may hold. */
     @Override
     public String toString() {
-      return "Redis[url=%s, password=%s, keyPrefix=%s, statusDatabase=%d, prepDatabase=%d, startWait=%s, timeout=%s]"
+      return "Redis[url=%s, password=%s, sentinelPassword=%s, authorities=%s, certificate=%s, key=%s, keyPrefix=%s, statusDatabase=%d, prepDatabase=%d, startWait=%s, timeout=%s]"
           .formatted(
               Secret.hiddenIn(url),
               password,
+              sentinelPassword,
+              authorities,
+              certificate,
+              key,
               keyPrefix,
               statusDatabase,
               prepDatabase,
@@ -632,7 +675,7 @@ public record WorkerConfig(
 
   /** What no single setting can tell. */
   List<String> contradictions() {
-    List<String> found = new ArrayList<>();
+    List<String> found = redis.contradictions();
     if (timing.lease().compareTo(timing.heartbeat().multipliedBy(2)) < 0) {
       found.add(
           "timing.lease is %s and timing.heartbeat %s: a lease must last two heartbeats or more."

@@ -9,7 +9,6 @@ import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -150,6 +149,8 @@ public final class LedgerStore implements AutoCloseable {
     Properties how = new Properties();
     how.put("ApplicationName", "rq-worker");
     how.put("connectTimeout", "5");
+    how.put("socketTimeout", "600");
+    how.put("tcpKeepAlive", "true");
     if (access.user() != null) {
       how.put("user", access.user());
     }
@@ -157,9 +158,7 @@ public final class LedgerStore implements AutoCloseable {
       how.put("password", access.password());
     }
     // Not the pool: a look through an old table may take long.
-    try (Connection connection = DriverManager.getConnection(access.url(), how);
-        Statement statement = connection.createStatement()) {
-      statement.execute("set lock_timeout = '5s'");
+    try (Connection connection = DriverManager.getConnection(access.url(), how)) {
       connection.setAutoCommit(false);
       return months.tend(connection);
     } catch (SQLException e) {

@@ -28,7 +28,10 @@ public final class Months {
   private static final int PAGES = 20;
   private static final Pattern UPPER = Pattern.compile("TO \\('?([0-9a-f]+)'?\\)");
 
-  private static final String ALONE = "select pg_try_advisory_lock(hashtext('rq_worker months'))";
+  // Both end with the transaction: a pooler may give the next one to another session.
+  private static final String ALONE =
+      "select set_config('lock_timeout', '5s', true),"
+          + " pg_try_advisory_xact_lock(hashtext('rq_worker months'))";
   private static final String PARTITIONS =
       "select child.relname, pg_get_expr(child.relpartbound, child.oid) from pg_inherits"
           + " join pg_class child on child.oid = inhrelid where inhparent = ?::regclass";
@@ -95,8 +98,7 @@ public final class Months {
   /**
    * Does what is due, in transactions of its own, unless another process does.
    *
-   * @param connection for this alone, because it holds a lock until it is closed
-   * @return whether old rows are left to delete
+   * @return whether old rows may be left to delete
    */
   boolean tend(Connection connection) throws SQLException {
     if (!alone(connection)) {
@@ -115,10 +117,11 @@ public final class Months {
     return more;
   }
 
+  /** Whether no other process does this now; for the current transaction. */
   private static boolean alone(Connection connection) throws SQLException {
     try (Statement statement = connection.createStatement();
         ResultSet answer = statement.executeQuery(ALONE)) {
-      return answer.next() && answer.getBoolean(1);
+      return answer.next() && answer.getBoolean(2);
     }
   }
 
@@ -199,7 +202,10 @@ public final class Months {
     return delete(connection, rest, oldest);
   }
 
-  /** A page a transaction, and so many pages. Returns whether there may be more. */
+  /**
+   * A page a transaction, and so many pages, until another process does it. Returns whether there
+   * may be more.
+   */
   private static boolean delete(Connection connection, String sql, long... oldest)
       throws SQLException {
     try (PreparedStatement delete = connection.prepareStatement(sql)) {
@@ -208,6 +214,9 @@ public final class Months {
       }
       delete.setInt(oldest.length + 1, PAGE);
       for (int page = 0; page < PAGES; page++) {
+        if (!alone(connection)) {
+          return true;
+        }
         int deleted = delete.executeUpdate();
         connection.commit();
         if (deleted < PAGE) {

@@ -48,8 +48,7 @@ public final class PythonHandler implements JobHandler, AutoCloseable {
    * What Python needs to know.
    *
    * @param command the interpreter: a path, or a name to be looked for on PATH
-   * @param config what {@code fork_server.py} reads: {@code redis_url}, {@code worker_class} and so
-   *     on
+   * @param config what {@code fork_server.py} reads: {@code redis}, {@code worker_class} and so on
    * @param grace how long a job that was told to stop has until its processes are killed
    */
   public record Settings(

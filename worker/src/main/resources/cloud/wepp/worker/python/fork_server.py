@@ -272,13 +272,34 @@ def attribute(name):
     return getattr(importlib.import_module(module), name)
 
 
-def connect(config):
-    from redis import Redis
+def tls(to):
+    """What redis-py needs for TLS. It names no files of its own."""
+    files = {"ssl_ca_certs": to["authorities"], "ssl_certfile": to["certificate"], "ssl_keyfile": to["key"]}
+    return {
+        "ssl_cert_reqs": "none" if to["verify"] == "NONE" else "required",
+        "ssl_check_hostname": to["verify"] == "FULL",
+        **{name: file for name, file in files.items() if file},
+    }
 
-    connection = Redis.from_url(config["redis_url"])
+
+def connect(config):
+    from redis import Connection, ConnectionPool, Redis, Sentinel, SSLConnection
+
+    to = config["redis"]
+    safely = tls(to) if to["tls"] else {}
+    given = {name: to[name] for name in ("username", "password") if to[name]}
+    given.update(db=to["db"], **safely)
+    if to["sentinels"]:
+        asked = {"password": to["sentinel_password"], **safely} if to["sentinel_password"] else safely
+        if safely:
+            asked, given = {"ssl": True, **asked}, {"ssl": True, **given}
+        found = Sentinel([tuple(one) for one in to["sentinels"]], sentinel_kwargs=dict(asked), **given)
+        connection = found.master_for(to["master"])
+    else:
+        kind = SSLConnection if safely else Connection
+        pool = ConnectionPool(connection_class=kind, host=to["host"], port=to["port"], **given)
+        connection = Redis(connection_pool=pool)
     given = connection.connection_pool.connection_kwargs
-    if config["redis_password"]:
-        given["password"] = config["redis_password"]
     if not given.keys() & {"driver_info", "lib_name", "lib_version"}:
         with contextlib.suppress(ImportError):  # an older redis-py looks it up once, when imported
             from redis.driver_info import DriverInfo

@@ -9,6 +9,7 @@ import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.InvalidConfig;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobListener;
+import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.Site;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -44,6 +45,7 @@ final class Fleet implements AutoCloseable {
   static final String DEAD = "gone.1";
 
   final RedisServer redis;
+  final PostgresServer postgres;
   final Invariants invariants;
   final JobQueue client;
   private final Site site;
@@ -52,14 +54,15 @@ final class Fleet implements AutoCloseable {
     this(Site.start());
   }
 
-  /** With a Redis that keeps what it knows in a folder. */
-  static Fleet keeping(Path folder) {
-    return new Fleet(Site.on(RedisServer.start(folder)));
+  /** On a Redis that is closed together with the rest. */
+  static Fleet on(RedisServer redis) {
+    return new Fleet(Site.on(redis));
   }
 
   private Fleet(Site site) {
     this.site = site;
     redis = site.redis;
+    postgres = site.postgres;
     invariants = new Invariants(redis, site.postgres);
     client = site.client(Duration.ofMillis(1), Duration.ofSeconds(FAST ? 5 : 90));
   }
@@ -75,7 +78,7 @@ final class Fleet implements AutoCloseable {
         new ArrayList<>(
             List.of(
                 "redis.url=" + redis.url(),
-                "postgres.url=" + site.postgres.url(),
+                "postgres.url=" + postgres.url(),
                 "worker.slots=2",
                 "python.enabled=false",
                 "routing.native-queues=default",
@@ -88,8 +91,40 @@ final class Fleet implements AutoCloseable {
 
   /** A worker in this process. */
   static Worker worker(List<String> settings, JobListener... listeners) throws InvalidConfig {
+    return worker(settings, InstantSource.system(), listeners);
+  }
+
+  /** The same, with a clock of its own. */
+  static Worker worker(List<String> settings, InstantSource clock, JobListener... listeners)
+      throws InvalidConfig {
     WorkerConfig config = ConfigReader.read(null, Map.of(), settings).config();
-    return Worker.start(config, Map.of(), List.of(listeners), InstantSource.system());
+    return Worker.start(config, Map.of(), List.of(listeners), clock);
+  }
+
+  /**
+   * One of rq's own workers. Returns when it takes jobs.
+   *
+   * @param python an interpreter that has rq
+   * @param name its name
+   */
+  Process rqWorker(String python, String name, Watersheds work) throws IOException {
+    ProcessBuilder rq =
+        new ProcessBuilder(
+                Path.of(python).resolveSibling("rq").toString(),
+                "worker",
+                "--url",
+                redis.url(),
+                "--name",
+                name,
+                "default")
+            .directory(work.folder().toFile())
+            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+            .redirectError(ProcessBuilder.Redirect.DISCARD);
+    rq.environment().put(Watersheds.ALONE, "1");
+    Process process = rq.start();
+    Invariants.until(
+        "rq's worker is there", () -> redis.ask("EXISTS", "rq:worker:" + name).equals("1"));
+    return process;
   }
 
   /** The shipped program. Returns when it takes jobs. */

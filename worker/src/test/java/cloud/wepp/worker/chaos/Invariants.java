@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import cloud.wepp.rq.Event;
 import cloud.wepp.rq.EventStream;
+import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.ResultCodec;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.ledger.Ledger;
 import cloud.wepp.worker.ledger.LedgerStore;
@@ -95,8 +97,19 @@ final class Invariants {
 
   /** Each job is in one place, and has ended once; nothing is left of any claim. */
   void assertEachFinishedOnce(List<String> jobs) throws SQLException {
+    assertEachFinishedOnce(jobs, 0);
+  }
+
+  /**
+   * The same where others end jobs too, of which the history knows nothing.
+   *
+   * @param byOthers how many
+   */
+  void assertEachFinishedOnce(List<String> jobs, long byOthers) throws SQLException {
     for (String job : jobs) {
-      assertThat(redis.ask("HGET", "rq:job:" + job, "status")).as(job).isEqualTo("finished");
+      assertThat(redis.ask("HGET", "rq:job:" + job, "status"))
+          .as(() -> job + ": " + error(job))
+          .isEqualTo("finished");
       assertThat(redis.ask("XLEN", "rq:results:" + job)).as("results of " + job).isEqualTo("1");
       assertThat(redis.ask("ZSCORE", "rq:finished:default", job)).as(job).isNotEmpty();
       assertThat(redis.ask("EXISTS", "rq:executions:" + job)).as(job).isEqualTo("0");
@@ -109,10 +122,10 @@ final class Invariants {
     assertThat(redis.ask("KEYS", "rq:execution:*")).isEmpty();
     assertThat(ask("select count(*) from job where status = 'finished'"))
         .as("jobs in Postgres")
-        .isEqualTo(jobs.size());
+        .isEqualTo(jobs.size() - byOthers);
     assertThat(ask("select count(*) from event where event = 'finished'"))
         .as("ends in Postgres")
-        .isEqualTo(jobs.size());
+        .isEqualTo(jobs.size() - byOthers);
     assertThat(ask("select count(*) from execution where event is null"))
         .as("executions without an end in Postgres")
         .isZero();
@@ -141,6 +154,17 @@ final class Invariants {
         Math.max(again, ends - ended),
         states(work.folder()).size(),
         jobs.size() - ended + ask("select count(*) from execution where event is null"));
+  }
+
+  private String error(String job) {
+    List<String> result =
+        redis.ask("XREVRANGE", "rq:results:" + job, "+", "-", "COUNT", "1").lines().toList();
+    int at = result.indexOf("exc_string");
+    try {
+      return at < 0 ? result.toString() : ResultCodec.traceback(result.get(at + 1));
+    } catch (MalformedJob e) {
+      return e + " of " + result;
+    }
   }
 
   /** No process works below this folder any more. */

@@ -13,6 +13,7 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -50,14 +51,37 @@ class KillChaosIT {
   @ParameterizedTest
   @EnumSource(names = {"RUNNING", "SETTLING"})
   void inPython(FaultPoint boundary, @TempDir Path folder) throws Exception {
-    drills(
-        boundary,
-        folder,
-        true,
-        "python.enabled=true",
-        "routing.native-queues=",
-        "python.command=" + PythonWithRq.interpreter("1.16.2"),
-        "recovery.again=drill.*");
+    drills(boundary, folder, true, python());
+  }
+
+  private static String[] python() throws Exception {
+    return new String[] {
+      "python.enabled=true",
+      "routing.native-queues=",
+      "python.command=" + PythonWithRq.interpreter("1.16.2"),
+      "recovery.again=drill.*"
+    };
+  }
+
+  /** What the dead worker left is taken over by ours, and run again by either. */
+  @Test
+  void besideOneOfRqsOwn(@TempDir Path folder) throws Exception {
+    Watersheds work = Watersheds.layOut(folder, WATERSHEDS, "0.3");
+    fleet.invariants.forget();
+    Process rq = fleet.rqWorker(PythonWithRq.interpreter("1.16.2"), "own", work);
+    long byRq;
+    try {
+      drill(FaultPoint.RUNNING, work, true, fleet.settings(work, python()));
+      byRq = Long.parseLong(fleet.redis.ask("HGET", "rq:worker:own", "successful_job_count"));
+    } finally {
+      rq.destroy();
+      assertThat(rq.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    }
+    assertThat(byRq).as("jobs of rq's worker").isPositive();
+    fleet.invariants.carryEvents();
+    fleet.invariants.assertEachFinishedOnce(work.jobs(), byRq);
+    work.assertEachRan();
+    Invariants.assertNothingRunsIn(folder);
   }
 
   private void drills(FaultPoint boundary, Path folder, boolean python, String... more)
@@ -69,8 +93,8 @@ class KillChaosIT {
         try {
           Instant died = drill(boundary, work, python, fleet.settings(work, more));
           fleet.invariants.carryEvents();
-          work.assertEachRan();
           fleet.invariants.assertEachFinishedOnce(work.jobs());
+          work.assertEachRan();
           Invariants.assertNothingRunsIn(work.folder());
           tally.addPassed();
           noteRecovery(tally, died);

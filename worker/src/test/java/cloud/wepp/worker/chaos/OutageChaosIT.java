@@ -2,12 +2,16 @@ package cloud.wepp.worker.chaos;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.testing.FaultProxy;
 import cloud.wepp.worker.testing.FaultProxy.Fault;
+import cloud.wepp.worker.testing.HostClock;
 import cloud.wepp.worker.testing.RecordingListener;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -18,6 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Servers that fail, networks that are cut, and workers that stand still. */
 class OutageChaosIT {
@@ -89,7 +94,7 @@ class OutageChaosIT {
 
   /** The one that is cut off freezes what it runs; the other takes over; then it goes on. */
   @ParameterizedTest
-  @EnumSource(names = "NONE", mode = EnumSource.Mode.EXCLUDE)
+  @EnumSource(names = {"CUT", "HALF_OPEN", "CUT_MID_REPLY"})
   void aNetworkThatIsCutForLongerThanTheLease(Fault fault) throws Exception {
     FaultProxy network = FaultProxy.before(fleet.redis.url());
     open.add(network);
@@ -110,10 +115,40 @@ class OutageChaosIT {
     assertAllIsWell(jobs);
   }
 
+  @Test
+  void aSlowNetwork() throws Exception {
+    FaultProxy network = FaultProxy.before(fleet.redis.url());
+    network.set(Fault.DELAY);
+    open.add(network);
+    worker("redis.url=" + network.through(fleet.redis.url()));
+    worker();
+    assertAllIsWell(work.enqueue(fleet.client, false));
+  }
+
+  /** Jobs go on; the history follows. */
+  @ParameterizedTest
+  @EnumSource(names = "NONE", mode = EnumSource.Mode.EXCLUDE)
+  void postgresBehindABadNetwork(Fault fault) throws Exception {
+    FaultProxy network = FaultProxy.before(fleet.postgres.url());
+    open.add(network);
+    worker("postgres.url=" + network.through(fleet.postgres.url()));
+    List<String> jobs = work.enqueue(fleet.client, false);
+    listener.awaitRecorded(jobs.getFirst(), "started");
+    network.set(fault);
+    invariants.awaitResults(jobs);
+    if (fault != Fault.DELAY) {
+      assertThat(fleet.redis.ask("XLEN", "rq:wepp:events")).isNotEqualTo("0");
+    }
+    network.set(Fault.NONE);
+    Invariants.until(
+        "the history has caught up", () -> fleet.redis.ask("XLEN", "rq:wepp:events").equals("0"));
+    assertAllIsWell(jobs);
+  }
+
   /** Redis forgets nothing, and is back before anybody takes anything over. */
   @Test
   void redisIsKilledAndComesBack() throws Exception {
-    try (Fleet kept = Fleet.keeping(folder.resolve("redis"))) {
+    try (Fleet kept = Fleet.on(RedisServer.start(folder.resolve("redis")))) {
       Worker worker = Fleet.worker(kept.settings(work), listener);
       List<String> jobs = work.enqueue(kept.client, false);
       awaitStarted(3);
@@ -174,6 +209,58 @@ class OutageChaosIT {
     Invariants.until("it has refused often", () -> errors(error) > 10);
     fleet.redis.ask(mends.split(" "));
     assertAllIsWell(jobs);
+  }
+
+  /** It cannot save, and so does not write. */
+  @Test
+  void redisCannotSave() throws Exception {
+    worker();
+    List<String> jobs = work.enqueue(fleet.client, false);
+    awaitStarted(3);
+    String data = fleet.redis.ask("CONFIG", "GET", "dir").lines().toList().getLast();
+    Path inTheWay = Files.createDirectory(Path.of(data, "dump.rdb"));
+    fleet.redis.ask("CONFIG", "SET", "save", "3600 1000000");
+    save("err");
+    Invariants.until("it has refused often", () -> errors("MISCONF") > 10);
+    Files.delete(inTheWay);
+    save("ok");
+    assertAllIsWell(jobs);
+  }
+
+  private void save(String comesTo) {
+    fleet.redis.ask("BGSAVE");
+    Invariants.until(
+        "it has saved: " + comesTo,
+        () -> fleet.redis.ask("INFO", "persistence").contains("rdb_last_bgsave_status:" + comesTo));
+  }
+
+  /** Redis' and the workers'. What is held is held still, and the dead are found afterwards. */
+  @ParameterizedTest
+  @ValueSource(strings = {"PT1H", "PT-1H"})
+  void theClockIsSet(Duration ahead) throws Exception {
+    HostClock clock = new HostClock(folder);
+    work = Watersheds.layOut(folder, 3, "0.6");
+    try (Fleet odd = Fleet.on(RedisServer.start(clock.environment()))) {
+      List<String> settings =
+          odd.settings(
+              work, "worker.slots=1", "timing.lease=20s", "timing.wip=90s", "timing.result-ttl=7d");
+      Worker one = Fleet.worker(settings, clock, listener);
+      Worker other = Fleet.worker(settings, clock, listener);
+      List<String> jobs = work.enqueue(odd.client, false);
+      awaitStarted(7); // later than timing.calm, in which nobody takes anything over
+      clock.set(ahead);
+      odd.takeAndDie(jobs.getLast());
+      odd.invariants.awaitResults(jobs);
+      odd.invariants.awaitNoClaim();
+      one.close();
+      other.close();
+      odd.invariants.carryEvents();
+      odd.invariants.assertEachFinishedOnce(jobs);
+      work.assertEachRan();
+      assertThat(odd.invariants.ask("select count(*) from event where event = 'requeued'"))
+          .as("jobs taken over, one of them of a dead worker")
+          .isEqualTo(1);
+    }
   }
 
   private int errors(String name) {

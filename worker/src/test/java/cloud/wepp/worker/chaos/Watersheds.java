@@ -26,6 +26,9 @@ final class Watersheds {
   /** The same model, run by a Python function of ours. */
   static final String IN_PYTHON = "drill.hillslope";
 
+  /** In the environment of a model: that it is not to leave a grandchild. */
+  static final String ALONE = "DRILL_ALONE";
+
   private static final String MODEL =
       """
       #!/bin/sh
@@ -41,7 +44,7 @@ final class Watersheds {
       fi
       echo $$ >"$job.pid"
       echo x >>"$job.begun"
-      setsid sleep 3600 9>&- >/dev/null 2>&1 &
+      [ -n "$DRILL_ALONE" ] || setsid sleep 3600 9>&- >/dev/null 2>&1 &
       sleep @SECONDS@
       for output in $outputs; do echo x >"$output"; done
       echo x >>"$job.ended"

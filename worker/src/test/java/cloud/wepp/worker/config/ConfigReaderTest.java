@@ -178,7 +178,8 @@ class ConfigReaderTest {
             timing.lease     | 10ms      | it must be 1000 ms or more
             timing.heartbeat | 0         | it must be 100 ms or more
             wepp.runs        | wc1/runs  | an absolute path is needed
-            redis.url        | http://x  | it must match rediss?://.+
+            redis.url        | http://x  | 'it must match rediss?://.+|rediss?-sentinel://.+(#|sentinelMasterId=).+'
+            redis.url        | redis-sentinel://x | 'it must match rediss?://.+|rediss?-sentinel://.+(#|sentinelMasterId=).+'
             postgres.url     | mysql://x | it must match (jdbc:)?postgres(ql)?(\\+\\w+)?://.+
             worker.queues    | 'a,,b'    | it must match [^,\\s]+(\\s*,\\s*[^,\\s]+)*
             worker.name      | 'a b'     | it must match [A-Za-z0-9_.-]+

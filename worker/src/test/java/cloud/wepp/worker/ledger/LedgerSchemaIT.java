@@ -238,6 +238,31 @@ class LedgerSchemaIT {
         .containsExactly("null null");
   }
 
+  /** Behind a pooler each transaction may get another session. */
+  @Test
+  void oneProcessTendsAtATimeAndNothingOutlastsItsTransactions() throws Exception {
+    store.migrate();
+    String months =
+        "select count(*) from pg_inherits where inhparent = 'rq_worker.event'::regclass";
+    int before = Integer.parseInt(rows(months).getFirst());
+    try (Connection session = DriverManager.getConnection(postgres.url());
+        Statement statement = session.createStatement()) {
+      session.setAutoCommit(false);
+      statement.execute("select pg_advisory_xact_lock(hashtext('rq_worker months'))");
+      assertThat(store.tend()).isFalse();
+      assertThat(rows(months)).containsExactly(Integer.toString(before));
+      session.rollback();
+      assertThat(new Months(Months.Retention.USUAL).tend(session)).isFalse();
+      assertThat(rows(months)).as("two months ahead").containsExactly(Integer.toString(before + 2));
+      assertThat(rows("select count(*) from pg_locks where locktype = 'advisory'"))
+          .containsExactly("0");
+      try (ResultSet timeout = statement.executeQuery("show lock_timeout")) {
+        assertThat(timeout.next()).isTrue();
+        assertThat(timeout.getString(1)).isEqualTo("0");
+      }
+    }
+  }
+
   @Test
   void anOlderReleaseStartsInASchemaOfALaterOne() throws Exception {
     store.migrate();

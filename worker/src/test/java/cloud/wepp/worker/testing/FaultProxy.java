@@ -7,14 +7,18 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.LockSupport;
 
 /** A network between a worker and its server that can be cut, or worse, on demand. */
 public final class FaultProxy implements AutoCloseable {
   /** What becomes of bytes. */
   public enum Fault {
     NONE,
+    /** All that is sent comes later. */
+    DELAY,
     /** Connections are closed, and new ones too. */
     CUT,
     /** Connections stay open, and nothing gets through: no answer, no error. */
@@ -22,6 +26,8 @@ public final class FaultProxy implements AutoCloseable {
     /** As cut, but the question gets through first; only its answer does not. */
     CUT_MID_REPLY
   }
+
+  private static final Duration LATER = Duration.ofMillis(50);
 
   private final int target;
   private final ServerSocket server;
@@ -96,6 +102,9 @@ public final class FaultProxy implements AutoCloseable {
                 out.write(bytes, 0, count / 2);
                 set(Fault.CUT);
                 return;
+              }
+              if (now == Fault.DELAY) {
+                LockSupport.parkNanos(LATER.toNanos());
               }
               if (now != Fault.HALF_OPEN) {
                 out.write(bytes, 0, count);

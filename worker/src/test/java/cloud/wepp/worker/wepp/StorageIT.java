@@ -1,19 +1,17 @@
 package cloud.wepp.worker.wepp;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.abort;
 
 import cloud.wepp.worker.demo.SampleRuns;
 import cloud.wepp.worker.process.CpuBudget;
 import cloud.wepp.worker.process.ProcessRunner;
+import cloud.wepp.worker.testing.Preload;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
-import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -44,30 +42,15 @@ class StorageIT {
   private static final String GOOD = "#!/bin/sh\n" + OUTPUTS + SUCCESS;
 
   @TempDir static Path shared;
+  private static Path faults;
+
   @TempDir Path folder;
   private Path runs;
   private Path output;
 
   @BeforeAll
-  static void compile() throws Exception {
-    Path source = shared.resolve("fault.c");
-    try (InputStream in =
-        Objects.requireNonNull(StorageIT.class.getResourceAsStream("/storage/fault.c"))) {
-      Files.copy(in, source);
-    }
-    try {
-      Process cc =
-          new ProcessBuilder("cc", "-shared", "-fPIC", "-O1", "-o", "fault.so", "fault.c", "-ldl")
-              .directory(shared.toFile())
-              .inheritIO()
-              .start();
-      assertThat(cc.waitFor()).as("cc fault.c").isZero();
-    } catch (IOException e) {
-      if (System.getenv("RQ_WORKER_TESTS_REQUIRED") != null) {
-        throw e;
-      }
-      abort("a C compiler is needed: " + e.getMessage());
-    }
+  static void compile() throws IOException {
+    faults = Preload.library(shared, "/storage/fault.c");
   }
 
   @BeforeEach
@@ -140,7 +123,7 @@ class StorageIT {
             .redirectErrorStream(true)
             .redirectOutput(said.toFile());
     if (!fault.isEmpty()) {
-      process.environment().put("LD_PRELOAD", shared.resolve("fault.so").toString());
+      process.environment().put("LD_PRELOAD", faults.toString());
       process.environment().put("STORAGE_FAULT", fault);
       process.environment().put("STORAGE_FAULT_COUNT", folder.resolve("count").toString());
     }
