@@ -93,7 +93,9 @@ public final class LedgerStore implements AutoCloseable {
         Flyway.configure(LedgerStore.class.getClassLoader())
             .loggers("slf4j")
             .dataSource(access.url(), access.user(), access.password())
-            .jdbcProperties(Map.of("ApplicationName", "rq-worker", "connectTimeout", "5"))
+            .jdbcProperties(
+                Map.of(
+                    "ApplicationName", "rq-worker", "connectTimeout", "5", "socketTimeout", "600"))
             .ignoreMigrationPatterns("*:future") // of a later release that runs beside this one
             .defaultSchema("rq_worker")
             .locations("classpath:cloud/wepp/worker/ledger/migration");
@@ -149,7 +151,7 @@ public final class LedgerStore implements AutoCloseable {
     Properties how = new Properties();
     how.put("ApplicationName", "rq-worker");
     how.put("connectTimeout", "5");
-    how.put("socketTimeout", "600");
+    how.put("socketTimeout", "120");
     how.put("tcpKeepAlive", "true");
     if (access.user() != null) {
       how.put("user", access.user());
