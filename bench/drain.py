@@ -67,7 +67,7 @@ def main():
         print(f"rq worker: {fork:.1f} a second")
         simple = peer(where, connection, "simple", max(500, count // 4), "rq.worker.SimpleWorker")
         print(f"SimpleWorker: {simple:.1f} a second")
-        with worker(where, SLOTS, "ours"):
+        with worker(where, SLOTS, "ours", {"log.level": "warn"}):  # the peers are quiet, too
             warm = [round(ours(connection, "ours", WARM_UP // 10, "JVM warm-up")[0]) for _ in range(10)]
             rounds = [ours(connection, "ours", count, "this worker") for _ in range(ROUNDS)]
             results, rows = check(connection, where, [id for _, ids in rounds for id in ids])

@@ -625,7 +625,14 @@ public record WorkerConfig(
                   "how `rq-worker run` logs: lines for people on standard error (text), or one JSON"
                       + " object a line on standard output (json)",
               matches = "text|json")
-          String format) {}
+          String format,
+      @Setting(
+              value = "info",
+              is =
+                  "from which weight on a line is logged; `info` has one for each job's end,"
+                      + " `debug` also one for its start",
+              matches = "debug|info|warn|error")
+          String level) {}
 
   public record Loki(
       @Setting(

@@ -1,5 +1,6 @@
 package cloud.wepp.worker.observe;
 
+import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.LoggerContext;
 import ch.qos.logback.classic.PatternLayout;
 import ch.qos.logback.classic.spi.ILoggingEvent;
@@ -48,6 +49,7 @@ public final class Logging implements AutoCloseable {
   public Logging(WorkerConfig.Log log, WorkerConfig.Loki to, String pod) {
     LoggerContext context = (LoggerContext) LoggerFactory.getILoggerFactory();
     root = context.getLogger(Logger.ROOT_LOGGER_NAME);
+    context.getLogger("cloud.wepp").setLevel(Level.toLevel(log.level()));
     if (log.format().equals("json")) {
       root.detachAndStopAllAppenders();
       root.addAppender(console(context));
