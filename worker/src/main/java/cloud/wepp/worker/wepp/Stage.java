@@ -130,19 +130,21 @@ final class Stage implements RunCheck.Outputs, AutoCloseable {
     if (root == null) {
       return;
     }
+    Map<WholeFile, Path> files = new LinkedHashMap<>();
     for (String output : answers.outputs()) {
       if (!Path.of(output).isAbsolute()) {
-        WholeFile.of(model.runs().resolve(output).normalize()).copyOf(runs.resolve(output));
+        files.put(WholeFile.of(model.runs().resolve(output).normalize()), runs.resolve(output));
       }
     }
     try (DirectoryStream<Path> left = Files.newDirectoryStream(runs)) {
       for (Path file : left) {
         if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)
             && !answers.outputs().contains(file.getFileName().toString())) {
-          WholeFile.of(model.runs().resolve(file.getFileName())).copyOf(file);
+          files.put(WholeFile.of(model.runs().resolve(file.getFileName())), file);
         }
       }
     }
+    WholeFile.copies(files);
   }
 
   /** Removes the local folder. */

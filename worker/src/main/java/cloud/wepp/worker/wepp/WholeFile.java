@@ -1,14 +1,15 @@
 package cloud.wepp.worker.wepp;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
 
 /**
  * A file that is replaced as a whole: its readers see the old one or the new one.
@@ -26,50 +27,65 @@ record WholeFile(Path file, Path fresh) {
   static WholeFile amongOthers(Path file) throws IOException {
     Path fresh = Files.createTempFile(file.getParent(), "." + file.getFileName() + ".", ".part");
     WholeFile whole = new WholeFile(file, fresh);
-    whole.orNothing(
+    orNothing(
+        List.of(whole),
         () -> Files.setPosixFilePermissions(fresh, PosixFilePermissions.fromString("rw-r--r--")));
     return whole;
   }
 
   void write(String text) throws IOException {
-    replace(out -> {
-      ByteBuffer bytes = StandardCharsets.UTF_8.encode(text);
-      while (bytes.hasRemaining()) {
-        out.write(bytes);
-      }
-    });
+    orNothing(
+        List.of(this),
+        () -> {
+          Files.writeString(fresh, text);
+          show();
+        });
   }
 
   /** The new one is on disk before it is seen. */
   void copyOf(Path from) throws IOException {
-    replace(out -> {
-      try (FileChannel in = FileChannel.open(from)) {
-        long size = in.size();
-        for (long at = 0; at < size; ) {
-          at += in.transferTo(at, size - at, out);
-        }
-      }
-      out.force(true);
-    });
+    copies(Map.of(this, from));
   }
 
-  @FunctionalInterface
-  private interface Content {
-    void writeTo(FileChannel out) throws IOException;
+  /**
+   * Several at once: all new ones are on disk before the first is seen. To wait for the disk once
+   * for all is much quicker than once for each.
+   */
+  static void copies(Map<WholeFile, Path> files) throws IOException {
+    orNothing(
+        files.keySet(),
+        () -> {
+          for (Map.Entry<WholeFile, Path> file : files.entrySet()) {
+            file.getKey().fill(file.getValue());
+          }
+          for (WholeFile file : files.keySet()) {
+            try (FileChannel out = FileChannel.open(file.fresh, StandardOpenOption.WRITE)) {
+              out.force(true);
+            }
+          }
+          for (WholeFile file : files.keySet()) {
+            file.show();
+          }
+        });
   }
 
-  private void replace(Content content) throws IOException {
-    orNothing(() -> {
-      try (FileChannel out =
-          FileChannel.open(
-              fresh,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              StandardOpenOption.WRITE)) {
-        content.writeTo(out);
+  private void fill(Path from) throws IOException {
+    try (FileChannel in = FileChannel.open(from);
+        FileChannel out =
+            FileChannel.open(
+                fresh,
+                StandardOpenOption.CREATE,
+                StandardOpenOption.TRUNCATE_EXISTING,
+                StandardOpenOption.WRITE)) {
+      long size = in.size();
+      for (long at = 0; at < size; ) {
+        at += in.transferTo(at, size - at, out);
       }
-      Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-    });
+    }
+  }
+
+  private void show() throws IOException {
+    Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
   @FunctionalInterface
@@ -77,14 +93,16 @@ record WholeFile(Path file, Path fresh) {
     void run() throws IOException;
   }
 
-  private void orNothing(Work work) throws IOException {
+  private static void orNothing(Collection<WholeFile> files, Work work) throws IOException {
     try {
       work.run();
     } catch (IOException e) {
-      try {
-        Files.deleteIfExists(fresh);
-      } catch (IOException also) {
-        e.addSuppressed(also);
+      for (WholeFile file : files) {
+        try {
+          Files.deleteIfExists(file.fresh);
+        } catch (IOException also) {
+          e.addSuppressed(also);
+        }
       }
       throw e;
     }
