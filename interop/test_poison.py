@@ -16,7 +16,7 @@ NOOP = "cloud.wepp.noop"
 HILLSLOPE = WEPP + "run_hillslope_rq"  # without arguments it fails
 VECTORS = HERE.parent / "queue-protocol/src/test/resources/cloud/wepp/rq/rq-vectors.json"
 WRONG_TIMES = ["2026-11-24T08:05:00.123456789Z", "2026-11-24T08:05:00+00:00", "2026-11-24 08:05:00.000001Z", "soon"]
-NO_NUMBERS = ["1h", "abc", "1.5", "5.0", "", " 7", "+7", "1e3", "inf", "nan", str(2**63 - 1), str(2**70), "-5"]
+NO_NUMBERS = ["1h", "abc", "900.5", "900.0", "", " 900", "+900", "1e3", "inf", "nan", str(2**63 - 1), str(2**70), "-5"]
 NO_LISTS = ["no JSON", "{}", "[", '"5"', "[[]]", "[null]", '["x"]', "[1e300]", "5"]
 
 
