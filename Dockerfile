@@ -1,6 +1,8 @@
-# Targets: slim (the default; jobs that need no Python) and python (with Python and rq, for all others).
+# Targets: slim (the default; jobs that need no Python), python (with Python and rq, for all others), and
+# weppcloud (WEPPcloud's own image, with this worker beside what is in it: docs/weppcloud).
 ARG JDK_IMAGE=eclipse-temurin:25-jdk-noble
 ARG RUNTIME_IMAGE=debian:trixie-slim
+ARG WEPPPY_IMAGE=wepppy:latest
 # source: Maven builds the jars here. prebuilt: those of worker/target, which the tests have seen.
 ARG JARS=source
 
@@ -86,6 +88,12 @@ COPY --from=trained /app/rq-worker.aot /app/rq-worker.aot
 ARG UID=1002
 ARG GID=130
 USER ${UID}:${GID}
+
+# The virtual environment, entrypoint and user stay those of the image.
+FROM ${WEPPPY_IMAGE} AS weppcloud
+COPY --from=java /opt/java /opt/rq-worker/java
+COPY --from=program /lib-all /opt/rq-worker/lib
+COPY --from=program /app /opt/rq-worker
 
 FROM system AS slim
 ENV RQ_WORKER_PYTHON_ENABLED=false RQ_WORKER_ROUTING_NATIVE_QUEUES=default

@@ -166,6 +166,11 @@ final class Keys {
     return prefix + ":wepp:taken:" + queue;
   }
 
+  /** Our own string, for a second: whether it can be written. */
+  String trial() {
+    return prefix + ":wepp:trial";
+  }
+
   /** Our own string: the identity of this data set, new after a flush. */
   String source() {
     return prefix + ":wepp:source";

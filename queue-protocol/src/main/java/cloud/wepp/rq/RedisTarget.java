@@ -21,12 +21,17 @@ import org.jspecify.annotations.Nullable;
  *
  * @param url {@code redis://host/0}, or {@code redis-sentinel://host,host/0#master}, where the user
  *     and password are those of the master; {@code rediss} in place of {@code redis} for TLS
+ * @param database in place of the one in the URL; null leaves it
  * @param password overrides the one in the URL; null leaves it
  * @param sentinelPassword null if the sentinels ask for none
  * @param tls for the master and the sentinels
  */
 public record RedisTarget(
-    String url, @Nullable String password, @Nullable String sentinelPassword, Tls tls) {
+    String url,
+    @Nullable Integer database,
+    @Nullable String password,
+    @Nullable String sentinelPassword,
+    Tls tls) {
   private static final Pattern CREDENTIALS =
       Pattern.compile("[\\w+.-]+://(?:([^:@/]*)(?::([^/]*))?@)?.*");
 
@@ -54,12 +59,15 @@ public record RedisTarget(
 
   /** A server that asks for nothing but what its URL says. */
   static RedisTarget of(String url, @Nullable String password) {
-    return new RedisTarget(url, password, null, Tls.USUAL);
+    return new RedisTarget(url, null, password, null, Tls.USUAL);
   }
 
   /** As Lettuce wants it; a new one each time, for it can be changed. */
   RedisURI uri() {
     RedisURI uri = RedisURI.create(url);
+    if (database != null) {
+      uri.setDatabase(database);
+    }
     String known = password();
     if (known != null) {
       String user = user();
@@ -127,7 +135,7 @@ public record RedisTarget(
   /** Without its passwords, for messages. */
   @Override
   public String toString() {
-    RedisURI uri = RedisURI.create(url);
+    RedisURI uri = uri();
     String where =
         uri.getSentinels().isEmpty()
             ? uri.getHost() + ":" + uri.getPort()

@@ -31,31 +31,46 @@ final class Doctor {
     routes = new Routes(natives, config.python().enabled() ? unused : null, config.routing());
   }
 
+  /**
+   * What waits in a queue.
+   *
+   * @param left of it, how much this worker leaves there
+   * @param kinds how many are of each kind: function and what becomes of it
+   */
+  record Waiting(int count, int left, Map<String, Integer> kinds) {}
+
+  Waiting look(String queue) {
+    Map<String, Integer> kinds = new TreeMap<>();
+    int count = 0;
+    int left = 0;
+    List<String> page = jobs.ids(queue, 0, PAGE);
+    while (!page.isEmpty()) {
+      for (JobRecord job : jobs.calls(page)) {
+        Routes.Route route = routes.route(queue, job);
+        String name = route.function().isEmpty() ? job.id() : route.function();
+        kinds.merge(name + ": " + route.way().words, 1, Integer::sum);
+        left += route.way().taken ? 0 : 1;
+      }
+      count += page.size();
+      page = jobs.ids(queue, count, PAGE);
+    }
+    return new Waiting(count, left, kinds);
+  }
+
   /** Changes nothing. */
   void print(PrintStream out) {
     for (String queue : config.worker().queues()) {
-      Map<String, Integer> counts = new TreeMap<>();
-      int waiting = 0;
-      List<String> page = jobs.ids(queue, 0, PAGE);
-      while (!page.isEmpty()) {
-        for (JobRecord job : jobs.calls(page)) {
-          Routes.Route route = routes.route(queue, job);
-          String name = route.function().isEmpty() ? job.id() : route.function();
-          counts.merge(name + ": " + route.way().words, 1, Integer::sum);
-        }
-        waiting += page.size();
-        page = jobs.ids(queue, waiting, PAGE);
-      }
+      Waiting waiting = look(queue);
       boolean served = config.servedQueues().contains(queue);
       out.printf(
           "Queue %s: %d waiting%s%n",
           queue,
-          waiting,
+          waiting.count(),
           served
               ? "."
               : ". It is not served: python.enabled is false, and routing.native-queues does not"
                   + " name it.");
-      counts.forEach((what, count) -> out.printf("  %6d  %s%n", count, what));
+      waiting.kinds().forEach((what, count) -> out.printf("  %6d  %s%n", count, what));
     }
   }
 }

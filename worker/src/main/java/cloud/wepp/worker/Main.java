@@ -32,8 +32,10 @@ import java.net.Proxy;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -56,7 +58,7 @@ import picocli.CommandLine.Spec;
 
 /**
  * The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 75 Redis or
- * Postgres unreachable.
+ * Postgres unreachable, or a queue served by another worker that has to be served by one.
  */
 @Command(
     name = "rq-worker",
@@ -70,6 +72,7 @@ import picocli.CommandLine.Spec;
       Main.Requeue.class,
       Main.Cancel.class,
       Main.HistoryOf.class,
+      Main.Compare.class,
       Main.ProvenanceOf.class,
       GeodataCommand.class,
       Main.Examine.class,
@@ -113,6 +116,10 @@ public final class Main {
               err.println("rq-worker: " + unavailable.getMessage());
               yield UNREACHABLE;
             }
+            case Worker.NotAlone others -> {
+              err.println("rq-worker: " + others.getMessage());
+              yield UNREACHABLE;
+            }
             case PythonUnavailable unavailable -> {
               err.println(
                   "rq-worker: %s%n  Mend python.command, python.preload and so on, or set python.enabled=false and routing.native-queues."
@@ -143,12 +150,24 @@ public final class Main {
         description = "one setting, for example worker.slots=4; wins over file and environment")
     private List<String> sets = new ArrayList<>();
 
+    @Option(
+        names = "--preset",
+        paramLabel = "NAME",
+        description =
+            "settings in place of the defaults: weppcloud-default, weppcloud-batch or"
+                + " weppcloud-fork-archive; also RQ_WORKER_PRESET in the environment")
+    private @Nullable String preset;
+
     WorkerConfig read() throws InvalidConfig {
       return warned(readQuietly());
     }
 
     ConfigReader.Read readQuietly() throws InvalidConfig {
-      return ConfigReader.read(file, System.getenv(), sets);
+      Map<String, String> environment = new HashMap<>(System.getenv());
+      if (preset != null) {
+        environment.put(ConfigReader.PRESET, preset);
+      }
+      return ConfigReader.read(file, environment, sets);
     }
 
     static WorkerConfig warned(ConfigReader.Read read) {
@@ -404,6 +423,34 @@ public final class Main {
   }
 
   @Command(
+      name = "compare",
+      mixinStandardHelpOptions = true,
+      description =
+          "Prints how many jobs each host has begun since a time, how they ended and how long they"
+              + " took, by function.",
+      footer =
+          "%nFrom the history, which has what this kind of worker ran: nothing of what rq's own"
+              + " workers did. `rq-worker info` counts theirs.")
+  static final class Compare implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Option(
+        names = "--since",
+        required = true,
+        paramLabel = "TIME",
+        description = "in UTC, as 2026-11-25T08:00:00Z")
+    private Instant since = Instant.EPOCH;
+
+    @Override
+    public Integer call() throws Exception {
+      try (LedgerStore store = Worker.history(configured.read())) {
+        new History(store).compare(System.out, since);
+      }
+      return 0;
+    }
+  }
+
+  @Command(
       name = "provenance",
       mixinStandardHelpOptions = true,
       description = "Prints which executable made the outputs of a WEPPcloud run, of which inputs.")
@@ -442,9 +489,28 @@ public final class Main {
   static final class Examine implements Callable<Integer> {
     @Mixin private final Configured configured = new Configured();
 
+    @Option(
+        names = "--weppcloud",
+        description =
+            "instead, checks all that a host of WEPPcloud needs before its first job; exit 1 if"
+                + " there is a problem")
+    private boolean weppcloud;
+
+    @Option(
+        names = "--json",
+        description =
+            "of --weppcloud, for programs: `problems`, and `checks` with `check`, `state` (ok,"
+                + " warning, problem), `found` and `do`")
+    private boolean json;
+
     @Override
     public Integer call() throws Exception {
       WorkerConfig config = configured.read();
+      if (weppcloud) {
+        return new WeppcloudDoctor(config, InstantSource.system()).examine(System.out, json)
+            ? 0
+            : 1;
+      }
       try (RedisAccess redis = Worker.redis(config);
           JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
         new Doctor(config, jobs).print(System.out);
@@ -746,9 +812,16 @@ public final class Main {
       mixinStandardHelpOptions = true,
       description = "Prints all settings with their names, defaults and meaning, as Markdown.")
   static final class Settings implements Callable<Integer> {
+    @Mixin private final Configured configured = new Configured();
+
+    @Option(
+        names = "--explain",
+        description = "instead, what each setting is here, and where that comes from")
+    private boolean explain;
+
     @Override
-    public Integer call() {
-      System.out.print(ConfigReader.reference());
+    public Integer call() throws Exception {
+      System.out.print(explain ? configured.readQuietly().origins() : ConfigReader.reference());
       return 0;
     }
   }

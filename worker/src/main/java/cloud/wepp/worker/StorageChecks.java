@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -27,6 +28,7 @@ final class StorageChecks implements AutoCloseable {
   private static final int MOST_NAMED = 3;
 
   private final List<Mount> mounts;
+  private final Optional<Path> manifest;
   private final @Nullable SlowCheck geodata;
   private volatile double wrong = Double.NaN; // entries of the manifest
 
@@ -38,10 +40,9 @@ final class StorageChecks implements AutoCloseable {
             .filter(folder -> !folder.equals("off"))
             .map(folder -> mount(folder, usual, config, clock))
             .toList();
+    manifest = config.geodata().manifest();
     geodata =
-        config
-            .geodata()
-            .manifest()
+        manifest
             .map(file ->
                 new SlowCheck(
                     "geodata",
@@ -106,6 +107,15 @@ final class StorageChecks implements AutoCloseable {
     return Stream.concat(
             mounts.stream().map(Mount::check), Stream.ofNullable(geodata).map(SlowCheck::check))
         .toList();
+  }
+
+  /** The same, but each looks when it is asked, however long that takes. */
+  List<Probes.Check> looks() {
+    Stream<Probes.Check> folders =
+        mounts.stream().map(mount -> new Probes.Check(mount.folder().toString(), mount::look));
+    Stream<Probes.Check> files =
+        manifest.stream().map(file -> new Probes.Check("geodata", () -> look(file)));
+    return Stream.concat(folders, files).toList();
   }
 
   void start(Metrics metrics) {

@@ -2,6 +2,7 @@ package cloud.wepp.worker;
 
 import cloud.wepp.rq.Commands;
 import cloud.wepp.rq.FaultPoint;
+import cloud.wepp.rq.Inventory;
 import cloud.wepp.rq.Janitor;
 import cloud.wepp.rq.JobLog;
 import cloud.wepp.rq.JobQueue;
@@ -294,6 +295,9 @@ public final class Worker implements AutoCloseable {
   /** Makes the slots known to rq and starts taking jobs. */
   void start() {
     jobs.register(registration.workers(), registration.queues(), registration.info());
+    if (config.worker().alone()) {
+      refuseCompany();
+    }
     records.start(intake::expect);
     heartbeat.start(config.timing().heartbeat());
     housekeeping.start(config.timing());
@@ -312,6 +316,29 @@ public final class Worker implements AutoCloseable {
         registration.workers().getFirst());
   }
 
+  /** Another worker serves a queue that this one must have alone. */
+  static final class NotAlone extends RuntimeException {
+    private NotAlone(String message) {
+      super(message);
+    }
+  }
+
+  /** Looks only after this worker can be seen: of two that start at once none stays unnoticed. */
+  private void refuseCompany() {
+    try (Inventory inventory = new Inventory(redis, config.redis().keyPrefix())) {
+      List<String> others =
+          inventory.read(registration.queues()).workers().stream()
+              .map(Inventory.WorkerSeen::name)
+              .filter(name -> !registration.workers().contains(name))
+              .toList();
+      if (!others.isEmpty()) {
+        throw new NotAlone(
+            "worker.alone is true, and %s is served by %s: nothing was taken. Stop the other worker; if it was killed, its record ends by itself within minutes."
+                .formatted(String.join(", ", registration.queues()), String.join(", ", others)));
+      }
+    }
+  }
+
   /** What all jobs may take together, in bytes. */
   private static long memory(WorkerConfig.Limits limits) {
     long all =
@@ -323,7 +350,7 @@ public final class Worker implements AutoCloseable {
     return Math.max(0, all - ((long) limits.keepFree() << 20));
   }
 
-  private static CpuBudget cpu(WorkerConfig config) {
+  static CpuBudget cpu(WorkerConfig config) {
     Map<Path, Integer> mounts = new HashMap<>();
     for (String mount : config.limits().mount()) {
       int colon = mount.lastIndexOf(':');
@@ -401,7 +428,7 @@ public final class Worker implements AutoCloseable {
         wepp.profileArchive());
   }
 
-  private static PythonHandler python(
+  static PythonHandler python(
       WorkerConfig config, List<String> queues, ProcessRunner processes, CpuBudget cpu) {
     WorkerConfig.Python python = config.python();
     Map<String, Object> script = new HashMap<>();
@@ -473,6 +500,7 @@ public final class Worker implements AutoCloseable {
   private static RedisTarget target(WorkerConfig.Redis to) {
     return new RedisTarget(
         to.url(),
+        to.database().orElse(null),
         to.password().map(Secret::reveal).orElse(null),
         to.sentinelPassword().map(Secret::reveal).orElse(null),
         new RedisTarget.Tls(
@@ -505,11 +533,15 @@ public final class Worker implements AutoCloseable {
         timing.patience());
   }
 
-  static LedgerStore history(WorkerConfig config) {
+  static PostgresAccess postgres(WorkerConfig config) {
     WorkerConfig.Postgres to = config.postgres();
+    return new PostgresAccess(
+        to.url(), to.user().orElse(null), to.password().map(Secret::reveal).orElse(null));
+  }
+
+  static LedgerStore history(WorkerConfig config) {
     return new LedgerStore(
-        new PostgresAccess(
-            to.url(), to.user().orElse(null), to.password().map(Secret::reveal).orElse(null)),
+        postgres(config),
         new Months.Retention(config.ledger().retention(), config.ledger().eventRetention()));
   }
 

@@ -2,12 +2,17 @@ package cloud.wepp.worker;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import cloud.wepp.rq.JobQueue;
+import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.testing.PostgresServer;
+import cloud.wepp.worker.testing.Site;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -97,6 +102,42 @@ class ProgramIT {
     assertThat(String.join("\n", ended.errors()))
         .contains("worker.slots is 'none' (--set): a whole number is needed")
         .contains("there is no setting worker.slot.");
+  }
+
+  @Test
+  void aQueueThatIsServedAloneIsLeftToWhoServesIt() throws Exception {
+    try (Site site = Site.start();
+        RedisAccess ninth = new RedisAccess(site.redis.url() + "/9", null, Duration.ofSeconds(5));
+        JobQueue other =
+            new JobQueue(
+                ninth,
+                "rq",
+                new JobQueue.QueueTiming(Duration.ofSeconds(20), Duration.ofSeconds(90), 1000),
+                InstantSource.system())) {
+      List<String> queues = List.of("fork-archive");
+      JobQueue.WorkerInfo info = new JobQueue.WorkerInfo(1, "wepp3", "10.0.0.3", "1.16.2");
+      other.register(List.of("of-wepp3"), queues, info);
+      String[] start = {
+        "run",
+        "--burst",
+        "--preset=weppcloud-fork-archive",
+        "--set=redis.url=" + site.redis.url() + "/1",
+        "--set=postgres.url=" + site.postgres.url(),
+        "--set=python.enabled=false",
+        "--set=routing.native-queues=fork-archive",
+        "--set=observe.port=off"
+      };
+      Ended refused = run(start);
+      assertThat(refused.exit()).isEqualTo(75);
+      assertThat(refused.errors())
+          .singleElement()
+          .asString()
+          .startsWith("rq-worker: worker.alone is true, and fork-archive is served by of-wepp3:");
+      other.unregister(List.of("of-wepp3"), queues);
+      Ended alone = run(start);
+      assertThat(alone.exit()).as("%s", alone.errors()).isZero();
+      assertThat(alone.errors()).anyMatch(line -> line.contains("1 slots serve fork-archive"));
+    }
   }
 
   @Test

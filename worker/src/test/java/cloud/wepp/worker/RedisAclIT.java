@@ -9,6 +9,7 @@ import cloud.wepp.rq.JobLog;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.LostJobs;
 import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.rq.RedisCheck;
 import cloud.wepp.rq.testing.RedisServer;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.WorkerConfig;
@@ -80,6 +81,7 @@ class RedisAclIT {
       JobActions.Target again = new JobActions.Target(failed, "", "", false);
       assertThat(actions.requeue(again).deed()).isEqualTo(JobActions.Deed.REQUEUED);
       lost.unwritten();
+      assertThat(RedisCheck.look(redis, "rq", 2, 0).refused()).isEmpty();
       log.ask(log.holder(failed), failed, "token");
       assertThat(log.read("none", "0")).isEmpty();
     }

@@ -1,6 +1,8 @@
 package cloud.wepp.worker.config;
 
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
@@ -25,9 +27,20 @@ import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.dataformat.yaml.YAMLMapper;
 
-/** Reads {@link WorkerConfig} from defaults, a YAML file, the environment and {@code --set}. */
+/**
+ * Reads {@link WorkerConfig} from defaults, a preset, a YAML file, the environment and {@code
+ * --set}.
+ */
 public final class ConfigReader {
   private static final String PREFIX = "RQ_WORKER_";
+
+  /** The variable that names a preset. */
+  public static final String PRESET = PREFIX + "PRESET";
+
+  /** Each is a file of settings beside this class. */
+  private static final List<String> PRESETS =
+      List.of("weppcloud-default", "weppcloud-batch", "weppcloud-fork-archive");
+
   private static final Pattern DURATION =
       Pattern.compile("(\\d{1,9})(\\.\\d{1,3})?\\s*(ms|s|m|h|d|)");
 
@@ -51,25 +64,31 @@ public final class ConfigReader {
     }
   }
 
-  /** The configuration, and what is worth a warning. */
-  public record Read(WorkerConfig config, List<String> warnings) {}
+  /**
+   * The configuration, and what is worth a warning.
+   *
+   * @param origins where each setting comes from, in a table without secrets
+   */
+  public record Read(WorkerConfig config, List<String> warnings, String origins) {}
 
   /**
    * Reads everything before it complains, so that all problems are reported at once.
    *
    * @param file a YAML file; null for none
+   * @param environment its {@code RQ_WORKER_PRESET} names a preset, over which all else wins
    * @param sets {@code key=value}, which win over the environment, which wins over the file
    */
   public static Read read(@Nullable Path file, Map<String, String> environment, List<String> sets)
       throws InvalidConfig {
     ConfigReader reader = new ConfigReader();
+    reader.addPreset(environment.getOrDefault(PRESET, ""));
     if (file != null) {
       reader.addFile(file);
     }
     reader.addEnvironment(environment);
     sets.forEach(reader::addSet);
     WorkerConfig config = reader.build();
-    return new Read(config, List.copyOf(reader.warnings));
+    return new Read(config, List.copyOf(reader.warnings), reader.origins());
   }
 
   /** The reference page of all settings, in Markdown. */
@@ -118,6 +137,19 @@ public final class ConfigReader {
 
     private static String kebab(String camel) {
       return camel.replaceAll("([A-Z])", "-$1").toLowerCase(Locale.ROOT);
+    }
+  }
+
+  private void addPreset(String name) {
+    if (PRESETS.contains(name)) {
+      try (InputStream preset = ConfigReader.class.getResourceAsStream(name + ".yaml")) {
+        flatten("", YAMLMapper.builder().build().readTree(preset), "preset " + name);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    } else if (!name.isEmpty()) {
+      problems.add(
+          "There is no preset %s; there are %s.".formatted(name, String.join(", ", PRESETS)));
     }
   }
 
@@ -243,7 +275,7 @@ public final class ConfigReader {
   }
 
   private void warnOfUnknown(Map<String, String> environment) {
-    List<String> known = new ArrayList<>();
+    List<String> known = new ArrayList<>(List.of(PRESET));
     for (Key key : keys.values()) {
       known.add(key.variable());
       known.add(key.variable() + "_FILE");
@@ -292,9 +324,26 @@ public final class ConfigReader {
     }
   }
 
+  private Given given(Key key) {
+    return given.getOrDefault(key.name(), new Given(key.setting().value(), "default"));
+  }
+
+  private static String shown(Key key, Given from) {
+    return key.secret() && !from.value().isEmpty() ? "***" : Secret.hiddenIn(from.value());
+  }
+
+  private String origins() {
+    StringBuilder table = new StringBuilder();
+    for (Key key : keys.values()) {
+      Given from = given(key);
+      table.append("%-28s %-44s (%s)%n".formatted(key.name(), shown(key, from), from.source()));
+    }
+    return table.toString();
+  }
+
   /** Null only after a problem was noted. */
   private @Nullable Object value(Key key) {
-    Given from = given.getOrDefault(key.name(), new Given(key.setting().value(), "default"));
+    Given from = given(key);
     Type type = key.component().getGenericType();
     boolean optional = key.component().getType() == Optional.class;
     if (optional && from.value().isEmpty()) {
@@ -305,7 +354,7 @@ public final class ConfigReader {
       Object value = parse(bare, from.value(), key.setting());
       return optional ? Optional.of(value) : value;
     } catch (IllegalArgumentException e) {
-      String shown = key.secret() ? "***" : "'" + Secret.hiddenIn(from.value()) + "'";
+      String shown = key.secret() ? "***" : "'" + shown(key, from) + "'";
       problems.add(
           "%s is %s (%s): %s.".formatted(key.name(), shown, from.source(), e.getMessage()));
       return null;

@@ -44,6 +44,8 @@ public record WorkerConfig(
               aliases = {"RQ_REDIS_URL", "REDIS_URL"},
               matches = "rediss?://.+|rediss?-sentinel://.+(#|sentinelMasterId=).+")
           String url,
+      @Setting(is = "the database of rq's queues, in place of the one in the URL", min = 0)
+          Optional<Integer> database,
       @Setting(is = "its password, in place of one in the URL", aliases = "REDIS_PASSWORD")
           Optional<Secret> password,
       @Setting(
@@ -103,9 +105,10 @@ public record WorkerConfig(
     /** Without the password that the URL may hold. */
     @Override
     public String toString() {
-      return "Redis[url=%s, password=%s, sentinelPassword=%s, authorities=%s, certificate=%s, key=%s, keyPrefix=%s, statusDatabase=%d, prepDatabase=%d, startWait=%s, timeout=%s]"
+      return "Redis[url=%s, database=%s, password=%s, sentinelPassword=%s, authorities=%s, certificate=%s, key=%s, keyPrefix=%s, statusDatabase=%d, prepDatabase=%d, startWait=%s, timeout=%s]"
           .formatted(
               Secret.hiddenIn(url),
+              database,
               password,
               sentinelPassword,
               authorities,
@@ -164,7 +167,14 @@ public record WorkerConfig(
               is = "the most of them that one job may use; all if not set",
               aliases = "WEPPPY_NCPU",
               min = 1)
-          Optional<Integer> jobCpu) {}
+          Optional<Integer> jobCpu,
+      @Setting(
+              value = "false",
+              is =
+                  "whether one job at a time is run of these queues: the start is refused with more"
+                      + " slots than one, or while another worker, of rq or of this kind, serves"
+                      + " one of them")
+          boolean alone) {}
 
   /** In a pattern of functions, {@code *} stands for any characters. */
   public record Routing(
@@ -700,6 +710,11 @@ public record WorkerConfig(
             found.add(
                 "timing.termination-grace is %s, and leaving takes up to %s (timing.drain, timing.grace and %s to say so to Redis): the worker would be killed before it has given its jobs back."
                     .formatted(grace, timing.leaving(), Timing.RESERVE)));
+    if (worker.alone() && worker.slots() != 1) {
+      found.add(
+          "worker.alone is true and worker.slots %d: one job at a time is run in one slot."
+              .formatted(worker.slots()));
+    }
     if (observe.openPort().orElse(0) > 65_535) {
       found.add("observe.port is %s: a port is 65535 at most.".formatted(observe.port()));
     }

@@ -5,6 +5,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -42,6 +43,24 @@ public final class History {
           + " claim, worker, fields from rq_worker.event where job = ? order by stream_ms desc,"
           + " stream_seq desc limit ?";
 
+  // Claims begin with their time in ms, 12 hex digits.
+  private static final String SINCE =
+      " from rq_worker.execution where claim >= lpad(to_hex(?::bigint), 12, '0') group by 1 order"
+          + " by executions, 1 desc";
+  private static final String HOSTS =
+      "select coalesce(host, '-') as host, count(*) as executions, count(*) filter (where event is"
+          + " null) as running, to_char(max(started_at) at time zone 'UTC',"
+          + " 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as last_start"
+          + SINCE;
+  private static final String FUNCTIONS =
+      "select coalesce(function, '-') as function, count(*) as executions, count(*) filter (where"
+          + " event = 'finished') as finished, count(*) filter (where event = 'failed') as failed,"
+          + " count(*) filter (where event not in ('finished', 'failed')) as otherwise,"
+          + " percentile_disc(0.5) within group (order by wall_s) as median_s,"
+          + " percentile_disc(0.95) within group (order by wall_s) as p95_s, max(wall_s) as"
+          + " longest_s"
+          + SINCE;
+
   private final LedgerStore store;
 
   public History(LedgerStore store) {
@@ -75,6 +94,22 @@ public final class History {
         }
         table(out, rows(connection, EVENTS, job, limit));
       }
+    } catch (SQLException e) {
+      throw store.unavailable(e);
+    }
+  }
+
+  /** Prints how executions since then went, by host and by function, most of them first. */
+  public void compare(PrintStream out, Instant since) {
+    try (Connection connection = store.connect()) {
+      List<List<String>> hosts = rows(connection, HOSTS, since.toEpochMilli());
+      if (hosts.size() == 1) {
+        out.println("No job has begun since " + since + ".");
+        return;
+      }
+      table(out, hosts);
+      out.println();
+      table(out, rows(connection, FUNCTIONS, since.toEpochMilli()));
     } catch (SQLException e) {
       throw store.unavailable(e);
     }

@@ -50,7 +50,7 @@ public final class Mount implements AutoCloseable {
     check.start();
   }
 
-  Path folder() {
+  public Path folder() {
     return wanted.folder();
   }
 
@@ -71,7 +71,8 @@ public final class Mount implements AutoCloseable {
     return check.check();
   }
 
-  Probes.Found look() {
+  /** Looks at once, which takes for ever where the file system does not answer. */
+  public Probes.Found look() {
     Path folder = wanted.folder();
     try {
       long start = System.nanoTime();
@@ -93,7 +94,8 @@ public final class Mount implements AutoCloseable {
       }
       return wanted.written()
           ? write(stat, free, size)
-          : new Probes.Found(true, "answers in %.3f s".formatted(stat));
+          : new Probes.Found(
+              true, "answers in %.3f s, has %.0f GB left".formatted(stat, free / 1e9));
     } catch (IOException e) {
       return new Probes.Found(false, "%s cannot be read: %s".formatted(folder, e));
     }
@@ -119,7 +121,9 @@ public final class Mount implements AutoCloseable {
               "what is written to %s belongs to %s, not to %s"
                   .formatted(wanted.folder(), owner, wanted.owner().get()))
           : new Probes.Found(
-              true, "answers in %.3f s, is written in %.3f s".formatted(stat, write));
+              true,
+              "answers in %.3f s, is written in %.3f s, has %.0f GB left"
+                  .formatted(stat, write, free / 1e9));
     } catch (IOException e) {
       return new Probes.Found(false, "%s cannot be written: %s".formatted(wanted.folder(), e));
     }

@@ -32,6 +32,7 @@ final class ForkServer {
   private final Thread thread;
   private final CountDownLatch ended = new CountDownLatch(1);
   private final Peer peer;
+  private final String versions;
   private int jobs; // guarded by this
 
   /** Where things are, for one start. */
@@ -64,10 +65,12 @@ final class ForkServer {
       peer = await(connected, IMPORTS, "It did not start.");
       peer.send(start.config());
       JsonNode ready = answer(IMPORTS, "Its modules were not imported in time.");
-      LOG.info(
-          "Python {} with rq {} runs Python functions",
-          ready.path("ready").path("python").asString(""),
-          ready.path("ready").path("rq").asString(""));
+      versions =
+          "Python %s with rq %s"
+              .formatted(
+                  ready.path("ready").path("python").asString(""),
+                  ready.path("ready").path("rq").asString(""));
+      LOG.info("{} runs Python functions", versions);
     } catch (PythonUnavailable | InterruptedException e) {
       kill();
       throw e;
@@ -100,6 +103,11 @@ final class ForkServer {
 
   boolean alive() {
     return ended.getCount() > 0 && !peer.isGone();
+  }
+
+  /** Of the interpreter and of rq, in words. */
+  String versions() {
+    return versions;
   }
 
   int pid() {

@@ -112,6 +112,11 @@ public final class PythonHandler implements JobHandler, AutoCloseable {
         board);
   }
 
+  /** Of the interpreter and of rq, in words. */
+  public synchronized String versions() {
+    return server.versions();
+  }
+
   @Override
   public Duration overtime() {
     return PythonJob.OVERTIME;

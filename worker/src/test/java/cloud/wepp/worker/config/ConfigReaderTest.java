@@ -413,6 +413,82 @@ class ConfigReaderTest {
 
   /** The variables of WEPPcloud's compose files, as they are. */
   @Nested
+  class Presets {
+    private static WorkerConfig preset(String name, String... sets) throws InvalidConfig {
+      return read(Map.of("RQ_WORKER_PRESET", name), sets);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+      "weppcloud-default, 6, default",
+      "weppcloud-batch, 4, batch",
+      "weppcloud-fork-archive, 1, fork-archive",
+    })
+    void eachStandsForOneOfRqsPools(String name, int slots, String queue) throws Exception {
+      WorkerConfig config = preset(name);
+      assertThat(config.worker().slots()).isEqualTo(slots);
+      assertThat(config.worker().queues()).containsExactly(queue);
+      assertThat(config.redis().database()).contains(9);
+      assertThat(config.redis().statusDatabase()).isEqualTo(2);
+      assertThat(config.redis().prepDatabase()).isZero();
+      assertThat(config.python().workerClass()).isEqualTo("wepppy.rq.WepppyRqWorker");
+      assertThat(config.timing().resultTtl()).isEqualTo(Duration.ofDays(7));
+    }
+
+    @Test
+    void forkArchiveIsServedByOneSlotThatWaitsForItsJob() throws Exception {
+      WorkerConfig config = preset("weppcloud-fork-archive");
+      assertThat(config.worker().alone()).isTrue();
+      assertThat(config.recovery().finish()).containsExactly("*");
+      assertThat(config.recovery().once()).containsExactly("*");
+      assertThat(config.timing().terminationGrace()).contains(Duration.ofHours(60));
+      Map<String, String> environment = Map.of("RQ_WORKER_PRESET", "weppcloud-fork-archive");
+      assertThat(refused(environment, "worker.slots=2"))
+          .contains("worker.alone is true and worker.slots 2");
+    }
+
+    @Test
+    void everyOtherSourceWins() throws Exception {
+      Map<String, String> environment =
+          Map.of("RQ_WORKER_PRESET", "weppcloud-batch", "RQ_WORKER_WORKER_SLOTS", "2");
+      WorkerConfig config =
+          ConfigReader.read(file("redis: {database: 3}"), environment, List.of("timing.drain=1s"))
+              .config();
+      assertThat(config.worker().slots()).isEqualTo(2);
+      assertThat(config.redis().database()).contains(3);
+      assertThat(config.timing().drain()).isEqualTo(Duration.ofSeconds(1));
+      assertThat(config.worker().queues()).containsExactly("batch");
+    }
+
+    @Test
+    void oneThatIsNotThereFailsTheStart() {
+      assertThat(refused(Map.of("RQ_WORKER_PRESET", "weppcloud")))
+          .contains("There is no preset weppcloud; there are weppcloud-default,");
+    }
+
+    @Test
+    void theOriginOfEachSettingIsTold() throws Exception {
+      Map<String, String> environment =
+          Map.of(
+              "RQ_WORKER_PRESET", "weppcloud-batch",
+              "REDIS_PASSWORD_FILE", secretFile("s3cret").toString(),
+              "DATABASE_URL", "postgresql://wepppy:s3cret@postgres/wepppy");
+      String origins =
+          ConfigReader.read(file("python: {preload: [a, b]}"), environment, List.of("worker.cpu=8"))
+              .origins();
+      assertThat(origins.lines().map(line -> line.replaceAll(" +", " ")))
+          .hasSize((int) ConfigReader.reference().lines().filter(l -> l.startsWith("| `")).count())
+          .contains(
+              "worker.slots 4 (preset weppcloud-batch)",
+              "worker.cpu 8 (--set)",
+              "redis.password *** (environment REDIS_PASSWORD_FILE)",
+              "postgres.url postgresql://***@postgres/wepppy (environment DATABASE_URL)",
+              "python.preload a,b (file " + folder.resolve("worker.yaml") + ")",
+              "timing.heartbeat 5s (default)");
+    }
+  }
+
+  @Nested
   class Weppcloud {
     private Map<String, String> production() throws IOException {
       Map<String, String> environment = new HashMap<>();

@@ -14,7 +14,7 @@ class SettingsPageTest {
     assertThat(Files.readString(Path.of("..", "docs", "configuration.md")))
         .as(
             "docs/configuration.md is not what the code says of its settings. Make it again:%n"
-                + "  (head -n 5 docs/configuration.md; ./rq-worker settings) > settings.new"
+                + "  (head -n 7 docs/configuration.md; ./rq-worker settings) > settings.new"
                 + " && mv settings.new docs/configuration.md%n")
         .endsWith("`./rq-worker settings`.\n" + ConfigReader.reference());
   }

@@ -396,6 +396,23 @@ class LedgerIT {
     assertThat(printed("nowhere", null)).isEqualTo("No job of run nowhere in the history.\n");
   }
 
+  @Test
+  void executionsAreComparedByHostAndFunction() throws Exception {
+    try (Ledger _ = ledger("a")) {
+      finishJobs(3);
+      awaitKept(6);
+    }
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    PrintStream out = new PrintStream(bytes, true, UTF_8);
+    new History(store).compare(out, Instant.EPOCH);
+    new History(store).compare(out, Instant.ofEpochMilli(1L << 47));
+    assertThat(bytes.toString(UTF_8).lines().map(line -> line.replaceAll(" +", " ")))
+        .contains(
+            "function executions finished failed otherwise median_s p95_s longest_s",
+            "No job has begun since 6429-10-17T02:45:55.328Z.")
+        .anyMatch(line -> line.matches("m\\.f 3 3 0 0 .*"));
+  }
+
   private static String printed(
       @org.jspecify.annotations.Nullable String run,
       @org.jspecify.annotations.Nullable String job) {

@@ -37,18 +37,33 @@ class ComposeIT {
             .toArray(String[]::new));
   }
 
+  /** A compose file of the project, with what its variables are when nobody sets them. */
+  static JsonNode file(String path) throws IOException {
+    String text = Files.readString(Tool.ROOT.resolve(path));
+    return Manifests.read(
+            VARIABLE.matcher(text).replaceAll(v -> Matcher.quoteReplacement(v.group(2))))
+        .getFirst();
+  }
+
+  static Map<String, String> environment(JsonNode service) {
+    return service
+        .path("environment")
+        .propertyStream()
+        .collect(toMap(Map.Entry::getKey, e -> e.getValue().asString()));
+  }
+
+  /** Skips the test where no engine runs, or fails it where tests are required. */
+  static void needsDocker() {
+    assumeFalse("none".equals(System.getenv("RQ_WORKER_DOCKER")), "no Docker engine starts here");
+    if (!Files.exists(Path.of("/var/run/docker.sock")) && System.getenv("DOCKER_HOST") == null) {
+      Tool.lacks("no Docker engine runs");
+    }
+  }
+
   @Test
   void theWorkerReadsItsSettings() throws Exception {
-    String text = Files.readString(Tool.ROOT.resolve("docker-compose.yml"));
-    JsonNode file =
-        Manifests.read(VARIABLE.matcher(text).replaceAll(v -> Matcher.quoteReplacement(v.group(2))))
-            .getFirst();
-    JsonNode worker = file.at("/services/worker");
-    Map<String, String> environment =
-        worker
-            .path("environment")
-            .propertyStream()
-            .collect(toMap(Map.Entry::getKey, e -> e.getValue().asString()));
+    JsonNode worker = file("docker-compose.yml").at("/services/worker");
+    Map<String, String> environment = environment(worker);
     Path secret = Files.writeString(folder.resolve("secret"), "secret");
     environment.replaceAll((name, value) -> {
       assertThat(value.startsWith("/run/secrets/")).isEqualTo(name.endsWith("_FILE"));
@@ -64,10 +79,7 @@ class ComposeIT {
 
   @Test
   void theSampleWatershedIsDone() throws Exception {
-    assumeFalse("none".equals(System.getenv("RQ_WORKER_DOCKER")), "no Docker engine starts here");
-    if (!Files.exists(Path.of("/var/run/docker.sock")) && System.getenv("DOCKER_HOST") == null) {
-      Tool.lacks("no Docker engine runs");
-    }
+    needsDocker();
     Files.writeString(
         folder.resolve("settings.env"),
         "WC1=%1$s/wc1\nGEODATA=%1$s/geodata\nWORKER_PORT=0\n".formatted(folder));
