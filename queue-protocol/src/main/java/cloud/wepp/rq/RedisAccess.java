@@ -101,6 +101,11 @@ public final class RedisAccess implements AutoCloseable {
     return to;
   }
 
+  /** The database of the queues. */
+  public int database() {
+    return uri.getDatabase();
+  }
+
   /** The server without its password, for messages. */
   public String address() {
     return target.toString();

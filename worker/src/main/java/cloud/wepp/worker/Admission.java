@@ -61,11 +61,12 @@ final class Admission {
   }
 
   /** What is before the last colon of {@code name:number}. */
-  private static String name(String limit) {
+  static String name(String limit) {
     return limit.substring(0, limit.lastIndexOf(':')).strip();
   }
 
-  private static int number(String limit) {
+  /** What is after it. */
+  static int number(String limit) {
     return Integer.parseInt(limit.substring(limit.lastIndexOf(':') + 1).strip());
   }
 

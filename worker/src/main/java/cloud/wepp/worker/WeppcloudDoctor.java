@@ -10,6 +10,7 @@ import cloud.wepp.rq.RedisCheck;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.ledger.LedgerUnavailable;
 import cloud.wepp.worker.ledger.RoleCheck;
+import cloud.wepp.worker.observe.Mount;
 import cloud.wepp.worker.observe.Probes;
 import cloud.wepp.worker.process.ProcessRunner;
 import cloud.wepp.worker.python.PythonHandler;
@@ -173,13 +174,9 @@ final class WeppcloudDoctor {
     RedisCheck.Seen seen =
         RedisCheck.look(redis, to.keyPrefix(), to.statusDatabase(), to.prepDatabase());
     Map<String, String> told = seen.told();
-    String address = redis.address();
     String databases =
-        "queues %s, status %d, prep %d"
-            .formatted(
-                address.substring(address.lastIndexOf('/') + 1),
-                to.statusDatabase(),
-                to.prepDatabase());
+        "queues %d, status %d, prep %d"
+            .formatted(redis.database(), to.statusDatabase(), to.prepDatabase());
     wellOr(
         State.PROBLEM,
         databases.equals(DATABASES),
@@ -258,15 +255,14 @@ final class WeppcloudDoctor {
   }
 
   private void others(List<WorkerSeen> workers) {
-    long ours = workers.stream().filter(one -> OF_THIS_KIND.matcher(one.name()).matches()).count();
-    long rqs = workers.size() - ours;
-    long idle =
-        workers.stream()
-            .filter(
-                one -> !OF_THIS_KIND.matcher(one.name()).matches() && one.state().equals("idle"))
-            .count();
+    List<WorkerSeen> rqs =
+        workers.stream().filter(one -> !OF_THIS_KIND.matcher(one.name()).matches()).toList();
     String found =
-        "%d slots of this kind, %d workers of rq, %d of them idle".formatted(ours, rqs, idle);
+        "%d slots of this kind, %d workers of rq, %d of them idle"
+            .formatted(
+                workers.size() - rqs.size(),
+                rqs.size(),
+                rqs.stream().filter(one -> one.state().equals("idle")).count());
     if (config.worker().alone()) {
       wellOr(
           State.PROBLEM,
@@ -277,7 +273,7 @@ final class WeppcloudDoctor {
     } else {
       wellOr(
           State.WARNING,
-          rqs == 0,
+          rqs.isEmpty(),
           "other workers",
           found,
           "An idle worker of rq gets each job before this one: replace it, do not add to it.");
@@ -321,23 +317,19 @@ final class WeppcloudDoctor {
   }
 
   private void user() throws IOException {
-    String self = owner(Path.of("/proc/self"));
+    String self = Mount.owner(Path.of("/proc/self"));
     Path runs = config.wepp().runs();
     if (!Files.isDirectory(runs)) {
       warning("user", "%s; %s is not there".formatted(self, runs), "Mount the runs' folder.");
       return;
     }
-    String owner = owner(runs);
+    String owner = Mount.owner(runs);
     wellOr(
         State.WARNING,
         self.equals(owner),
         "user",
         "%s; %s belongs to %s".formatted(self, runs, owner),
         "Run as the folder's owner (compose: user:), or WEPPcloud cannot change what is written.");
-  }
-
-  private static String owner(Path path) throws IOException {
-    return Files.getAttribute(path, "unix:uid") + ":" + Files.getAttribute(path, "unix:gid");
   }
 
   private void executables(String check, Path folder, State bad, ProcessRunner processes)

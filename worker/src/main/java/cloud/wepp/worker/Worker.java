@@ -353,10 +353,7 @@ public final class Worker implements AutoCloseable {
   static CpuBudget cpu(WorkerConfig config) {
     Map<Path, Integer> mounts = new HashMap<>();
     for (String mount : config.limits().mount()) {
-      int colon = mount.lastIndexOf(':');
-      mounts.put(
-          Path.of(mount.substring(0, colon).strip()),
-          Integer.valueOf(mount.substring(colon + 1).strip()));
+      mounts.put(Path.of(Admission.name(mount)), Admission.number(mount));
     }
     return new CpuBudget(
         config.worker().cpu().orElse(Runtime.getRuntime().availableProcessors()), mounts);

@@ -14,6 +14,7 @@ import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobOutcome;
+import cloud.wepp.worker.testing.Keytool;
 import cloud.wepp.worker.testing.PostgresServer;
 import cloud.wepp.worker.testing.PythonWithRq;
 import cloud.wepp.worker.testing.RecordingListener;
@@ -207,33 +208,11 @@ class RedisSafelyIT {
   private record Pem(Path certificate, Path key) {
     static Pem make(Path folder) throws Exception {
       Path store = folder.resolve("store.p12");
-      Process keytool =
-          new ProcessBuilder(
-                  Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
-                  "-genkeypair",
-                  "-alias",
-                  "redis",
-                  "-keyalg",
-                  "EC",
-                  "-dname",
-                  "CN=redis",
-                  "-ext",
-                  "san=ip:127.0.0.1",
-                  "-ext",
-                  "bc:c=ca:true",
-                  "-ext",
-                  "ku:c=digitalSignature,keyCertSign",
-                  "-validity",
-                  "2",
-                  "-keystore",
-                  store.toString(),
-                  "-storepass",
-                  "changeit")
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-              .start();
-      assertThat(keytool.waitFor()).isZero();
-      char[] password = "changeit".toCharArray();
+      Keytool.run(
+          store,
+          "-genkeypair -alias redis -keyalg EC -dname CN=redis -ext san=ip:127.0.0.1 -ext"
+              + " bc:c=ca:true -ext ku:c=digitalSignature,keyCertSign -validity 2");
+      char[] password = Keytool.PASSWORD.toCharArray();
       KeyStore keys = KeyStore.getInstance(store.toFile(), password);
       return new Pem(
           write(folder, "CERTIFICATE", keys.getCertificate("redis").getEncoded()),

@@ -67,9 +67,14 @@ public final class ConfigReader {
   /**
    * The configuration, and what is worth a warning.
    *
-   * @param origins where each setting comes from, in a table without secrets
+   * @param reader what it was read by
    */
-  public record Read(WorkerConfig config, List<String> warnings, String origins) {}
+  public record Read(WorkerConfig config, List<String> warnings, ConfigReader reader) {
+    /** Where each setting comes from, in a table without secrets. */
+    public String origins() {
+      return reader.table();
+    }
+  }
 
   /**
    * Reads everything before it complains, so that all problems are reported at once.
@@ -88,7 +93,7 @@ public final class ConfigReader {
     reader.addEnvironment(environment);
     sets.forEach(reader::addSet);
     WorkerConfig config = reader.build();
-    return new Read(config, List.copyOf(reader.warnings), reader.origins());
+    return new Read(config, List.copyOf(reader.warnings), reader);
   }
 
   /** The reference page of all settings, in Markdown. */
@@ -332,7 +337,7 @@ public final class ConfigReader {
     return key.secret() && !from.value().isEmpty() ? "***" : Secret.hiddenIn(from.value());
   }
 
-  private String origins() {
+  private String table() {
     StringBuilder table = new StringBuilder();
     for (Key key : keys.values()) {
       Given from = given(key);

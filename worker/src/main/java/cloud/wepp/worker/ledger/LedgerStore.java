@@ -5,7 +5,6 @@ import cloud.wepp.rq.FaultPoint;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -13,7 +12,6 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
 import org.flywaydb.core.api.configuration.FluentConfiguration;
@@ -148,19 +146,8 @@ public final class LedgerStore implements AutoCloseable {
    */
   boolean tend() {
     migrate();
-    Properties how = new Properties();
-    how.put("ApplicationName", "rq-worker");
-    how.put("connectTimeout", "5");
-    how.put("socketTimeout", "120");
-    how.put("tcpKeepAlive", "true");
-    if (access.user() != null) {
-      how.put("user", access.user());
-    }
-    if (access.password() != null) {
-      how.put("password", access.password());
-    }
     // Not the pool: a look through an old table may take long.
-    try (Connection connection = DriverManager.getConnection(access.url(), how)) {
+    try (Connection connection = access.connect(120)) {
       connection.setAutoCommit(false);
       return months.tend(connection);
     } catch (SQLException e) {

@@ -3,8 +3,12 @@ package cloud.wepp.worker.ledger;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.net.URLDecoder;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Properties;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -51,6 +55,26 @@ public record PostgresAccess(String url, @Nullable String user, @Nullable String
             + "/"
             + database
             + (options.isEmpty() ? "" : "?" + String.join("&", options));
+  }
+
+  /**
+   * A connection outside of any pool.
+   *
+   * @param answerSeconds how long an answer may take, until the server is taken for gone
+   */
+  Connection connect(int answerSeconds) throws SQLException {
+    Properties how = new Properties();
+    how.put("ApplicationName", "rq-worker");
+    how.put("connectTimeout", "5");
+    how.put("socketTimeout", Integer.toString(answerSeconds));
+    how.put("tcpKeepAlive", "true");
+    if (user != null) {
+      how.put("user", user);
+    }
+    if (password != null) {
+      how.put("password", password);
+    }
+    return DriverManager.getConnection(url, how);
   }
 
   /** The server and database, for messages. */

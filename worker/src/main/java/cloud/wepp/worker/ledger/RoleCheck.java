@@ -1,11 +1,9 @@
 package cloud.wepp.worker.ledger;
 
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.Properties;
 
 /**
  * What a Postgres lets this worker's role do.
@@ -31,17 +29,7 @@ public record RoleCheck(
 
   /** Changes nothing. Throws {@link LedgerUnavailable}. */
   public static RoleCheck look(PostgresAccess to) {
-    Properties how = new Properties();
-    how.put("ApplicationName", "rq-worker");
-    how.put("connectTimeout", "5");
-    how.put("socketTimeout", "20");
-    if (to.user() != null) {
-      how.put("user", to.user());
-    }
-    if (to.password() != null) {
-      how.put("password", to.password());
-    }
-    try (Connection connection = DriverManager.getConnection(to.url(), how);
+    try (Connection connection = to.connect(20);
         Statement statement = connection.createStatement();
         ResultSet row = statement.executeQuery(RIGHTS)) {
       row.next();

@@ -110,8 +110,7 @@ public final class Mount implements AutoCloseable {
         out.write(ByteBuffer.wrap(new byte[] {'\n'}));
         out.force(true);
       }
-      String owner =
-          Files.getAttribute(file, "unix:uid") + ":" + Files.getAttribute(file, "unix:gid");
+      String owner = owner(file);
       Files.delete(file);
       double write = seconds(start);
       seen = new Seen(stat, write, free, size);
@@ -127,6 +126,11 @@ public final class Mount implements AutoCloseable {
     } catch (IOException e) {
       return new Probes.Found(false, "%s cannot be written: %s".formatted(wanted.folder(), e));
     }
+  }
+
+  /** {@code uid:gid} of a file. */
+  public static String owner(Path file) throws IOException {
+    return Files.getAttribute(file, "unix:uid") + ":" + Files.getAttribute(file, "unix:gid");
   }
 
   private static double seconds(long since) {

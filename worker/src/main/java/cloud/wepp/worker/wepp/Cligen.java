@@ -192,10 +192,7 @@ record Cligen(
               models.version(),
               context.clock().instant(),
               seconds,
-              new Provenance.Item(
-                  run.executable.toString(),
-                  Files.size(run.executable),
-                  executables.sha256(run.executable)),
+              executables.item(run.executable),
               inputs,
               Provenance.items(run.folder, List.of(run.cli)),
               made.doubts())

@@ -115,13 +115,19 @@ final class Executables {
     return known(executable).sha256;
   }
 
+  /** For the record of what it has made. */
+  Provenance.Item item(Path executable) throws IOException {
+    Identity identity = known(executable);
+    return new Provenance.Item(executable.toString(), identity.bytes, identity.sha256);
+  }
+
   private Identity known(Path executable) throws IOException {
     BasicFileAttributes now = Files.readAttributes(executable, BasicFileAttributes.class);
     Identity identity = known.get(executable);
     if (identity == null
         || identity.bytes != now.size()
         || !identity.modified.equals(now.lastModifiedTime())) {
-      identity = new Identity(now.size(), now.lastModifiedTime(), FileScan.of(executable).sha256());
+      identity = new Identity(now.size(), now.lastModifiedTime(), FileScan.sha256(executable));
       known.put(executable, identity);
     }
     return identity;

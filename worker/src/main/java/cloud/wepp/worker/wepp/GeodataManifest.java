@@ -1,15 +1,13 @@
 package cloud.wepp.worker.wepp;
 
 import java.io.IOException;
-import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.TreeMap;
 import java.util.function.Consumer;
@@ -45,7 +43,7 @@ public record GeodataManifest(List<Entry> entries) {
             found.put(file.toString(), entry(file));
           }
         }
-      } catch (java.io.UncheckedIOException e) {
+      } catch (UncheckedIOException e) {
         throw e.getCause();
       }
     }
@@ -65,18 +63,7 @@ public record GeodataManifest(List<Entry> entries) {
     if (file.toString().indexOf('\n') >= 0) {
       throw new IOException("a name with a line end cannot stand in a manifest: " + file);
     }
-    return new Entry(sha256(file), Files.size(file), file);
-  }
-
-  private static String sha256(Path file) throws IOException {
-    MessageDigest digest = FileScan.newDigest();
-    byte[] buffer = new byte[1 << 16];
-    try (InputStream in = Files.newInputStream(file)) {
-      for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
-        digest.update(buffer, 0, count);
-      }
-    }
-    return HexFormat.of().formatHex(digest.digest());
+    return new Entry(FileScan.sha256(file), Files.size(file), file);
   }
 
   /**
@@ -137,7 +124,9 @@ public record GeodataManifest(List<Entry> entries) {
       if (bytes != entry.bytes()) {
         return "has %d bytes, not %d".formatted(bytes, entry.bytes());
       }
-      return quick || sha256(entry.file()).equals(entry.sha256()) ? "" : "has another content";
+      return quick || FileScan.sha256(entry.file()).equals(entry.sha256())
+          ? ""
+          : "has another content";
     } catch (NoSuchFileException e) {
       return "is missing";
     } catch (IOException e) {

@@ -405,10 +405,7 @@ final class ModelRunner {
               settings.version(),
               context.clock().instant(),
               attempt.ran().end().wall().toMillis() / 1000.0,
-              new Provenance.Item(
-                  model.executable().toString(),
-                  Files.size(model.executable()),
-                  executables.sha256(model.executable())),
+              executables.item(model.executable()),
               inputs,
               outputs,
               attempt.left().doubts())

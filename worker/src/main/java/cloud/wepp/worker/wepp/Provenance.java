@@ -55,11 +55,15 @@ public record Provenance(
       return new Item(name, scan.bytes(), scan.sha256());
     }
 
+    static Item of(String name, Path file) throws IOException {
+      return new Item(name, Files.size(file), FileScan.sha256(file));
+    }
+
     private boolean isStill(Path runs) throws IOException {
       Path file = runs.resolve(name);
       return Files.exists(file)
           && Files.size(file) == bytes
-          && (sha256 == null || FileScan.of(file).sha256().equals(sha256));
+          && (sha256 == null || FileScan.sha256(file).equals(sha256));
     }
   }
 
@@ -71,7 +75,7 @@ public record Provenance(
   static List<Item> items(Path folder, List<String> names) throws IOException {
     List<Item> items = new ArrayList<>();
     for (String name : names) {
-      items.add(Item.of(name, FileScan.of(folder.resolve(name))));
+      items.add(Item.of(name, folder.resolve(name)));
     }
     return items;
   }
@@ -79,18 +83,18 @@ public record Provenance(
   /** All files that the model is known to read. */
   static List<Item> inputs(Model model, Answers answers) throws IOException {
     List<Item> items = new ArrayList<>();
-    items.add(Item.of(model.stem() + ".run", FileScan.of(model.answers())));
+    items.add(Item.of(model.stem() + ".run", model.answers()));
     for (String name : answers.inputs()) {
       Path file = model.runs().resolve(name);
       items.add(
           model.kind().routing && !name.startsWith(model.stem())
               ? new Item(name, Files.size(file), null)
-              : Item.of(name, FileScan.of(file)));
+              : Item.of(name, file));
     }
     for (String name : Stage.SIDECARS) {
       Path file = model.runs().resolve(name);
       if (Files.isRegularFile(file)) {
-        items.add(Item.of(name, FileScan.of(file)));
+        items.add(Item.of(name, file));
       }
     }
     return items;

@@ -3,6 +3,7 @@ package cloud.wepp.worker.observe;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import cloud.wepp.worker.testing.Keytool;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpsConfigurator;
 import com.sun.net.httpserver.HttpsServer;
@@ -32,7 +33,7 @@ import tools.jackson.databind.json.JsonMapper;
 /** Against a stand-in for Kubernetes' API: TLS by an authority of its own, and strict. */
 class DeletionCostTest {
   private static final Duration EVERY = Duration.ofMillis(50);
-  private static final char[] PASSWORD = "changeit".toCharArray();
+  private static final char[] PASSWORD = Keytool.PASSWORD.toCharArray();
 
   @TempDir private static Path made;
   @TempDir private Path folder;
@@ -44,8 +45,11 @@ class DeletionCostTest {
 
   @BeforeAll
   static void makeKeys() throws Exception {
-    keytool("-genkeypair -alias api -keyalg EC -dname CN=api -ext SAN=dns:localhost -validity 2");
-    keytool("-exportcert -alias api -rfc -file " + made.resolve("ca.crt"));
+    Keytool.run(
+        made.resolve("keys"),
+        "-genkeypair -alias api -keyalg EC -dname CN=api -ext SAN=dns:localhost -validity 2");
+    Keytool.run(
+        made.resolve("keys"), "-exportcert -alias api -rfc -file " + made.resolve("ca.crt"));
   }
 
   @BeforeEach
@@ -66,18 +70,6 @@ class DeletionCostTest {
     api.start();
     Files.writeString(folder.resolve("token"), "first-token\n");
     Files.writeString(folder.resolve("namespace"), "weppcloud");
-  }
-
-  private static void keytool(String arguments) throws Exception {
-    String all =
-        "%s/bin/keytool %s -keystore %s -storepass changeit -storetype PKCS12"
-            .formatted(System.getProperty("java.home"), arguments, made.resolve("keys"));
-    Process tool =
-        new ProcessBuilder(all.split(" "))
-            .redirectErrorStream(true)
-            .redirectOutput(made.resolve("keytool.log").toFile())
-            .start();
-    assertThat(tool.waitFor()).isZero();
   }
 
   @AfterEach

@@ -47,8 +47,7 @@ class MountTest {
 
   @Test
   void whatIsWrittenMustBelongToTheRightOne() throws IOException {
-    String own =
-        Files.getAttribute(folder, "unix:uid") + ":" + Files.getAttribute(folder, "unix:gid");
+    String own = Mount.owner(folder);
     try (Mount right = mount(folder, true, Optional.of(own), 0);
         Mount wrong = mount(folder, true, Optional.of("123456:7"), 0)) {
       assertThat(right.look().well()).isTrue();

@@ -1,6 +1,5 @@
 package cloud.wepp.worker.shipping;
 
-import static java.util.stream.Collectors.toMap;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
@@ -46,10 +45,7 @@ class ComposeIT {
   }
 
   static Map<String, String> environment(JsonNode service) {
-    return service
-        .path("environment")
-        .propertyStream()
-        .collect(toMap(Map.Entry::getKey, e -> e.getValue().asString()));
+    return Manifests.texts(service.path("environment"));
   }
 
   /** Skips the test where no engine runs, or fails it where tests are required. */

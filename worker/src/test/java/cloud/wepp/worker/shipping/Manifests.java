@@ -1,11 +1,13 @@
 package cloud.wepp.worker.shipping;
 
+import static java.util.stream.Collectors.toMap;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.dataformat.yaml.YAMLMapper;
@@ -72,6 +74,13 @@ record Manifests(String name, List<JsonNode> objects) {
   /** Whether all labels of the selector are among these. */
   static boolean selects(JsonNode matchLabels, JsonNode labels) {
     return matchLabels.propertyStream().allMatch(l -> l.getValue().equals(labels.get(l.getKey())));
+  }
+
+  /** The fields of an object, as they are put into an environment. */
+  static Map<String, String> texts(JsonNode object) {
+    return object
+        .propertyStream()
+        .collect(toMap(Map.Entry::getKey, field -> field.getValue().asString()));
   }
 
   @Override

@@ -2,7 +2,6 @@ package cloud.wepp.worker.shipping;
 
 import static cloud.wepp.worker.shipping.Manifests.name;
 import static cloud.wepp.worker.shipping.Manifests.selects;
-import static java.util.stream.Collectors.toMap;
 import static java.util.stream.Collectors.toSet;
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -311,11 +310,10 @@ class ManifestsIT {
   void theWorkerReadsItsSettings(Manifests overlay) throws Exception {
     JsonNode pod = overlay.worker().at("/spec/template/spec");
     Map<String, String> environment =
-        overlay
-            .one("ConfigMap", pod.at("/containers/0/envFrom/0/configMapRef/name").asString())
-            .path("data")
-            .propertyStream()
-            .collect(toMap(Map.Entry::getKey, e -> e.getValue().asString()));
+        Manifests.texts(
+            overlay
+                .one("ConfigMap", pod.at("/containers/0/envFrom/0/configMapRef/name").asString())
+                .path("data"));
     environment.replaceAll((name, value) -> name.endsWith("_FILE") ? secret(value, pod) : value);
 
     ConfigReader.Read read = ConfigReader.read(null, environment, List.of());

@@ -33,23 +33,7 @@ class ProvenanceIT {
     SampleRuns.watershed7(folder.resolve("run"));
     runs = folder.resolve("run/wepp/runs");
     Executables executables = new Executables(bin);
-    runner =
-        new ModelRunner(
-            PROCESSES.runner(),
-            executables,
-            new WeppFunctions.Models(
-                Duration.ZERO,
-                Duration.ZERO,
-                0,
-                "warn",
-                110,
-                "off",
-                true,
-                folder,
-                "0",
-                "off",
-                Duration.ofSeconds(5),
-                RecordingContext.UNWATCHED));
+    runner = new ModelRunner(PROCESSES.runner(), executables, RecordingContext.models(folder));
     model =
         Model.hillslope(
             1, runs, executables.find(null, true), Duration.ofMinutes(1), 0, "run:wepp");

@@ -6,6 +6,7 @@ import cloud.wepp.worker.job.StopReason;
 import cloud.wepp.worker.process.ActivityWatch;
 import cloud.wepp.worker.process.Limits;
 import cloud.wepp.worker.process.ProcessEnd;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -34,6 +35,23 @@ class RecordingContext implements JobContext {
   /** Nobody asks whether a model does anything. */
   static final ActivityWatch.Rules UNWATCHED =
       new ActivityWatch.Rules(Duration.ZERO, false, Duration.ofSeconds(30), Duration.ofDays(1), 0);
+
+  /** Models that are checked, write into their run folders, and are tried once. */
+  static WeppFunctions.Models models(Path scratch) {
+    return new WeppFunctions.Models(
+        Duration.ZERO,
+        Duration.ZERO,
+        0,
+        "warn",
+        110,
+        "off",
+        true,
+        scratch,
+        "0",
+        "off",
+        Duration.ofSeconds(5),
+        UNWATCHED);
+  }
 
   /** What happens in a pause. */
   @FunctionalInterface

@@ -62,19 +62,7 @@ class WeppFunctionsIT {
                 Duration.ofSeconds(60),
                 0,
                 2,
-                new WeppFunctions.Models(
-                    Duration.ZERO,
-                    Duration.ZERO,
-                    0,
-                    "warn",
-                    110,
-                    "off",
-                    true,
-                    folder,
-                    "0",
-                    "off",
-                    Duration.ofSeconds(5),
-                    RecordingContext.UNWATCHED)),
+                RecordingContext.models(folder)),
             PROCESSES.runner(),
             new CpuBudget(2));
   }
