@@ -152,9 +152,10 @@ DIED = "Work-horse terminated unexpectedly; waitpid returned 9 (signal 9); "
         (kill_supervisor, "failed", DIED, 2, []),
     ],
 )
-def test_lock_is_freed_once(queue, worker, held_run, act, status, text, monitored, told):
+def test_lock_is_freed_once(queue, worker, until, held_run, act, status, text, monitored, told):
     job = queue.enqueue("jobs.hold", held_run.id)
     horse, other = held_run.told()
+    until("the supervisor watches the horse", lambda: "monitor_work_horse" in kept(job, "hooks"))
 
     act(job, horse)
 
