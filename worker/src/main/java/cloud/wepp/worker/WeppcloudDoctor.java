@@ -188,7 +188,7 @@ final class WeppcloudDoctor {
         seen.refused().isEmpty(),
         "redis rights",
         seen.refused().isEmpty() ? "all that a worker does" : String.join("; ", seen.refused()),
-        "docs/redis.acl has the rights that a worker needs.");
+        "k8s/platform/components/stores/rq-worker.acl has the rights that a worker needs.");
     memory(told);
     try (QueueLoad load = new QueueLoad(redis, to.keyPrefix())) {
       QueueLoad.Look look = load.look(List.of());

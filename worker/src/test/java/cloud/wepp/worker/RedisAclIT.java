@@ -25,7 +25,10 @@ import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The Redis user of {@code docs/redis.acl} may do all that a worker does, and little else. */
+/**
+ * The Redis user of {@code k8s/platform/components/stores/rq-worker.acl} may do all that a worker
+ * does, and little else.
+ */
 class RedisAclIT {
   @ParameterizedTest
   @ValueSource(strings = {"1.16.2", "3.0.0"})
@@ -35,7 +38,8 @@ class RedisAclIT {
     try (Site site = Site.start();
         JobQueue client = site.client(Duration.ofMillis(1), Duration.ofSeconds(90))) {
       RedisServer redis = site.redis;
-      String line = Files.readString(Path.of("../docs/redis.acl")).strip();
+      String line =
+          Files.readString(Path.of("../k8s/platform/components/stores/rq-worker.acl")).strip();
       String[] words = ("ACL SETUSER" + line.substring("user".length())).split(" ");
       redis.ask(joinSelector(words));
       String gone = enqueue(client, "cloud.wepp.noop");

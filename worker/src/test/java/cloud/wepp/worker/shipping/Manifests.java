@@ -23,17 +23,25 @@ record Manifests(String name, List<JsonNode> objects) {
   }
 
   static Manifests overlay(String name) throws IOException, InterruptedException {
-    return new Manifests(name, read(Tool.run("kubectl", "kustomize", "k8s/overlays/" + name)));
+    return rendered("k8s/overlays/" + name, name);
   }
 
   /** The base with one component. */
   static Manifests component(String name) throws IOException, InterruptedException {
+    return component("k8s/base", "k8s/components/" + name, name);
+  }
+
+  static Manifests component(String base, String component, String name)
+      throws IOException, InterruptedException {
     Path folder = Files.createDirectories(Tool.ROOT.resolve("worker/target/components/" + name));
     Files.writeString(
         folder.resolve("kustomization.yaml"),
-        "resources: [../../../../k8s/base]\ncomponents: [../../../../k8s/components/%s]\n"
-            .formatted(name));
-    return new Manifests(name, read(Tool.run("kubectl", "kustomize", folder.toString())));
+        "resources: [../../../../%s]\ncomponents: [../../../../%s]\n".formatted(base, component));
+    return rendered(folder.toString(), name);
+  }
+
+  static Manifests rendered(String folder, String name) throws IOException, InterruptedException {
+    return new Manifests(name, read(Tool.run("kubectl", "kustomize", folder)));
   }
 
   /** All documents of a YAML text. */
@@ -59,7 +67,8 @@ record Manifests(String name, List<JsonNode> objects) {
   /** Of all workloads, with the metadata. */
   Stream<JsonNode> podTemplates() {
     return objects.stream()
-        .map(object -> object.at("/spec/template"))
+        .flatMap(object ->
+            Stream.of(object.at("/spec/template"), object.at("/spec/jobTemplate/spec/template")))
         .filter(template -> template.has("spec"));
   }
 
