@@ -237,6 +237,14 @@ class Run:
         (pid,) = self.told()
         return pid
 
+    @staticmethod
+    def next_told(runs):
+        """That of these runs in which the next held one is started."""
+        by_fifo = {run._fifos["started"]: run for run in runs}
+        ready, _, _ = select.select(list(by_fifo), [], [], 60)
+        assert ready, "nothing was started within 60 s"
+        return by_fifo[ready[0]]
+
     def others(self):
         """The process ids that further held ones have told."""
         ready, _, _ = select.select([self._fifos["started"]], [], [], 0)
@@ -319,10 +327,10 @@ def launcher(*arguments):
 
 
 class PythonProcess:
-    """A process of rq's, until it is shut down or killed with all that it has started."""
+    """A `process` of rq's, until it is shut down or killed with all that it has started."""
 
     def __init__(self, *command):
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             command, env=python_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
@@ -330,10 +338,10 @@ class PythonProcess:
         return self
 
     def __exit__(self, *_):
-        if self._process.poll() is None:
-            self._process.terminate()
+        if self.process.poll() is None:
+            self.process.terminate()
             try:
-                self._process.wait(20)
+                self.process.wait(20)
             except subprocess.TimeoutExpired:
                 pass
         self.kill()
@@ -342,7 +350,7 @@ class PythonProcess:
         """kill -9, also of its horse, which is a group of its own, and of its scheduler."""
         with contextlib.ExitStack() as watched:
             ends = []
-            for pid in family(self._process.pid) if self._process.poll() is None else []:
+            for pid in family(self.process.pid) if self.process.poll() is None else []:
                 with contextlib.suppress(ProcessLookupError):
                     ends.append(os.pidfd_open(pid))
                     watched.callback(os.close, ends[-1])
@@ -351,7 +359,7 @@ class PythonProcess:
                     signal.pidfd_send_signal(end, signal.SIGKILL)
             for end in ends:
                 assert select.select([end], [], [], 30)[0], "a process has not ended 30 s after SIGKILL"
-        self._process.wait()
+        self.process.wait()
 
 
 class PythonWorker(PythonProcess):
@@ -363,6 +371,25 @@ class PythonWorker(PythonProcess):
         super().__init__(python_of(version).with_name("rq"), "worker", "-u", url, "--name", name, *options)
         try:
             until(redis, f"the Python worker {name} waits", lambda: redis.hget(self.key, "state") == b"idle")
+        except AssertionError:
+            self.kill()
+            raise
+
+
+class PythonPool(PythonProcess):
+    """rq's own worker-pool of one worker, as WEPPcloud starts it."""
+
+    def __init__(self, redis, url, queue):
+        before = {worker.name for worker in Worker.all(connection=redis)}
+        super().__init__(
+            RQ, "worker-pool", "-u", url, "-n", "1", "--worker-class", "wepppy.rq.WepppyRqWorker", queue
+        )
+        try:
+            (self.worker,) = until(
+                redis,
+                "the worker of the pool is known",
+                lambda: {worker.name for worker in Worker.all(connection=redis)} - before,
+            )
         except AssertionError:
             self.kill()
             raise

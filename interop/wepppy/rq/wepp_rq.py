@@ -162,7 +162,8 @@ def stage(name):
         if held.exists() and held.read_text() == name:
             runs = get_wd(runid) / "wepp" / "runs"
             (runs / "started").write_text(f"{os.getpid()}\n")
-            (runs / "gate").read_text()
+            with open(runs / "gate") as gate:
+                gate.readline()
 
     run.__name__ = run.__qualname__ = name
     return job_function(run)
@@ -204,3 +205,14 @@ def run_wepp_rq(runid):
     final = enqueue(6, _log_complete_rq, children, 180, auto_commit_inputs=True, commit_stage="WEPP pipeline")
     tell(runid, f"rq:{root.id} ENQUEUED run_wepp_rq({runid}) -> awaiting final job {final.id}")
     return final
+
+
+@job_function
+def run_batch_rq(batch, runids):
+    """Enqueues a whole run for each of them, and names them in its own meta."""
+    root = get_current_job()
+    queue = Queue(connection=root.connection)
+    for number, runid in enumerate(runids):
+        child = queue.enqueue_call(func=run_wepp_rq, args=[runid], timeout=TIMEOUT)
+        root.meta[f"jobs:{number},func:run_wepp_rq"] = child.id
+        root.save()

@@ -45,13 +45,15 @@ public final class History {
 
   // Claims begin with their time in ms, 12 hex digits.
   private static final String SINCE =
-      " from rq_worker.execution where claim >= lpad(to_hex(?::bigint), 12, '0') group by 1 order"
-          + " by executions, 1 desc";
+      " from rq_worker.execution where claim >= lpad(to_hex(?::bigint), 12, '0')";
+  private static final String GROUPED = " group by 1 order by executions, 1 desc";
   private static final String HOSTS =
-      "select coalesce(host, '-') as host, count(*) as executions, count(*) filter (where event is"
-          + " null) as running, to_char(max(started_at) at time zone 'UTC',"
-          + " 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as last_start"
-          + SINCE;
+      "select coalesce(host, regexp_replace(worker, '-[0-9a-f]{8}\\.[0-9]+$', ''), '-') as host,"
+          + " count(*) as executions, count(*) filter (where event is null) as running,"
+          + " to_char(max(started_at) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as"
+          + " last_start"
+          + SINCE
+          + GROUPED;
   private static final String FUNCTIONS =
       "select coalesce(function, '-') as function, count(*) as executions, count(*) filter (where"
           + " event = 'finished') as finished, count(*) filter (where event = 'failed') as failed,"
@@ -59,7 +61,9 @@ public final class History {
           + " percentile_disc(0.5) within group (order by wall_s) as median_s,"
           + " percentile_disc(0.95) within group (order by wall_s) as p95_s, max(wall_s) as"
           + " longest_s"
-          + SINCE;
+          + SINCE
+          + " and event is not null"
+          + GROUPED;
 
   private final LedgerStore store;
 
@@ -99,7 +103,10 @@ public final class History {
     }
   }
 
-  /** Prints how executions since then went, by host and by function, most of them first. */
+  /**
+   * Prints how executions since then went, most of them first: by host, and, of those that have
+   * ended, by function.
+   */
   public void compare(PrintStream out, Instant since) {
     try (Connection connection = store.connect()) {
       List<List<String>> hosts = rows(connection, HOSTS, since.toEpochMilli());

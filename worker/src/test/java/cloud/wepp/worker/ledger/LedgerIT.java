@@ -400,7 +400,9 @@ class LedgerIT {
   void executionsAreComparedByHostAndFunction() throws Exception {
     try (Ledger _ = ledger("a")) {
       finishJobs(3);
-      awaitKept(6);
+      enqueue();
+      assertThat(jobs.take(jobs.request(queue, "a-host-0a1b2c3d.4", List.of()))).isPresent();
+      awaitKept(7);
     }
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     PrintStream out = new PrintStream(bytes, true, UTF_8);
@@ -410,6 +412,7 @@ class LedgerIT {
         .contains(
             "function executions finished failed otherwise median_s p95_s longest_s",
             "No job has begun since 6429-10-17T02:45:55.328Z.")
+        .anyMatch(line -> line.matches("a-host 1 1 2.*"))
         .anyMatch(line -> line.matches("m\\.f 3 3 0 0 .*"));
   }
 
