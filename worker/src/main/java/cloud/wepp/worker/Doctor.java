@@ -14,14 +14,14 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /** Explains which waiting jobs a worker of this configuration takes, and why it leaves the rest. */
-final class Doctor {
+public final class Doctor {
   private static final int PAGE = 500;
 
   private final WorkerConfig config;
   private final JobQueue jobs;
   private final Routes routes;
 
-  Doctor(WorkerConfig config, JobQueue jobs) {
+  public Doctor(WorkerConfig config, JobQueue jobs) {
     this.config = config;
     this.jobs = jobs;
     JobHandler unused = (call, context) -> new JobOutcome.Failed("the doctor runs no jobs");
@@ -37,9 +37,9 @@ final class Doctor {
    * @param left of it, how much this worker leaves there
    * @param kinds how many are of each kind: function and what becomes of it
    */
-  record Waiting(int count, int left, Map<String, Integer> kinds) {}
+  public record Waiting(int count, int left, Map<String, Integer> kinds) {}
 
-  Waiting look(String queue) {
+  public Waiting look(String queue) {
     Map<String, Integer> kinds = new TreeMap<>();
     int count = 0;
     int left = 0;
@@ -58,7 +58,7 @@ final class Doctor {
   }
 
   /** Changes nothing. */
-  void print(PrintStream out) {
+  public void print(PrintStream out) {
     for (String queue : config.worker().queues()) {
       Waiting waiting = look(queue);
       boolean served = config.servedQueues().contains(queue);

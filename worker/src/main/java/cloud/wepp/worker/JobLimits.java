@@ -92,7 +92,7 @@ final class JobLimits {
   private static Map<String, Long> asked(JobRecord job) {
     Map<String, Long> numbers = new HashMap<>();
     try {
-      for (PyValue.Entry entry : JobMeta.read(job.meta(), SeenJob.isJson(job.meta()))) {
+      for (PyValue.Entry entry : JobMeta.read(job.meta())) {
         if (entry.key() instanceof PyValue.Str(String key)
             && key.startsWith("rq_worker_")
             && entry.value() instanceof PyValue.Int(var number)

@@ -10,11 +10,11 @@ import java.util.List;
 import java.util.Map;
 
 /** A job's {@code meta}: one serialized dict, which is changed as a whole or not at all. */
-final class JobMeta {
+public final class JobMeta {
   private JobMeta() {}
 
   /** The meta cannot be read, and so must not be written. */
-  static final class Unreadable extends Exception {
+  public static final class Unreadable extends Exception {
     Unreadable(String message) {
       super(message);
     }
@@ -34,7 +34,17 @@ final class JobMeta {
     return json ? PyJson.write(dict) : PickleWriter.write(dict);
   }
 
-  static List<PyValue.Entry> read(byte[] meta, boolean json) throws Unreadable {
+  /**
+   * Its entries, in their order. Whichever serializer has written it: no pickle of a dict begins as
+   * JSON does.
+   *
+   * @param meta as rq's hash has it; may be empty
+   */
+  public static List<PyValue.Entry> read(byte[] meta) throws Unreadable {
+    return read(meta, meta.length > 0 && meta[0] == '{');
+  }
+
+  private static List<PyValue.Entry> read(byte[] meta, boolean json) throws Unreadable {
     if (meta.length == 0) {
       return List.of();
     }

@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Whether the folders and files that jobs need are there and answer; a worker is ready then. */
-final class StorageChecks implements AutoCloseable {
+public final class StorageChecks implements AutoCloseable {
   /** Those of WEPPcloud, where they are there. */
   private static final List<String> USUAL = List.of("/wc1:rw", "/geodata:ro");
 
@@ -32,7 +32,7 @@ final class StorageChecks implements AutoCloseable {
   private final @Nullable SlowCheck geodata;
   private volatile double wrong = Double.NaN; // entries of the manifest
 
-  StorageChecks(WorkerConfig config, InstantSource clock) {
+  public StorageChecks(WorkerConfig config, InstantSource clock) {
     WorkerConfig.Mounts wanted = config.mounts();
     boolean usual = wanted.folders().isEmpty();
     mounts =
@@ -110,7 +110,7 @@ final class StorageChecks implements AutoCloseable {
   }
 
   /** The same, but each looks when it is asked, however long that takes. */
-  List<Probes.Check> looks() {
+  public List<Probes.Check> looks() {
     Stream<Probes.Check> folders =
         mounts.stream().map(mount -> new Probes.Check(mount.folder().toString(), mount::look));
     Stream<Probes.Check> files =

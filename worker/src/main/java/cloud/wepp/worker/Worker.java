@@ -63,7 +63,7 @@ import org.slf4j.LoggerFactory;
 /** The object graph, from top to bottom, and the order in which it starts and stops. */
 public final class Worker implements AutoCloseable {
   /** What {@code rq info} and {@code --version} show. */
-  static final String VERSION = "0.1.0";
+  public static final String VERSION = "0.1.0";
 
   private static final Logger LOG = LoggerFactory.getLogger(Worker.class);
 
@@ -276,6 +276,19 @@ public final class Worker implements AutoCloseable {
   }
 
   /**
+   * One that takes no job before {@link #start}.
+   *
+   * @param burst whether it leaves when nothing is left to run
+   * @param maxJobs after how many jobs it leaves
+   * @throws QueueUnavailable if Redis cannot be reached in the time that the configuration allows
+   * @throws LedgerUnavailable the same of Postgres
+   */
+  public static Worker of(WorkerConfig config, boolean burst, long maxJobs) {
+    return new Worker(
+        config, new Intake.Stop(burst, maxJobs), Map.of(), List.of(), InstantSource.system());
+  }
+
+  /**
    * Makes the slots known to rq and starts taking jobs.
    *
    * @param more functions beside the worker's own, by dotted name
@@ -293,7 +306,7 @@ public final class Worker implements AutoCloseable {
   }
 
   /** Makes the slots known to rq and starts taking jobs. */
-  void start() {
+  public void start() {
     jobs.register(registration.workers(), registration.queues(), registration.info());
     if (config.worker().alone()) {
       refuseCompany();
@@ -317,7 +330,7 @@ public final class Worker implements AutoCloseable {
   }
 
   /** Another worker serves a queue that this one must have alone. */
-  static final class NotAlone extends RuntimeException {
+  public static final class NotAlone extends RuntimeException {
     private NotAlone(String message) {
       super(message);
     }
@@ -350,7 +363,7 @@ public final class Worker implements AutoCloseable {
     return Math.max(0, all - ((long) limits.keepFree() << 20));
   }
 
-  static CpuBudget cpu(WorkerConfig config) {
+  public static CpuBudget cpu(WorkerConfig config) {
     Map<Path, Integer> mounts = new HashMap<>();
     for (String mount : config.limits().mount()) {
       mounts.put(Path.of(Admission.name(mount)), Admission.number(mount));
@@ -414,7 +427,7 @@ public final class Worker implements AutoCloseable {
         how);
   }
 
-  static RunFolders runFolders(WorkerConfig.Wepp wepp) {
+  public static RunFolders runFolders(WorkerConfig.Wepp wepp) {
     return new RunFolders(
         wepp.runs(),
         wepp.legacyRuns(),
@@ -425,7 +438,7 @@ public final class Worker implements AutoCloseable {
         wepp.profileArchive());
   }
 
-  static PythonHandler python(
+  public static PythonHandler python(
       WorkerConfig config, List<String> queues, ProcessRunner processes, CpuBudget cpu) {
     WorkerConfig.Python python = config.python();
     Map<String, Object> script = new HashMap<>();
@@ -474,7 +487,7 @@ public final class Worker implements AutoCloseable {
   }
 
   /** How the names of this host's slots begin. */
-  static String name(WorkerConfig config) {
+  public static String name(WorkerConfig config) {
     return config
         .worker()
         .name()
@@ -490,7 +503,7 @@ public final class Worker implements AutoCloseable {
     }
   }
 
-  static RedisAccess redis(WorkerConfig config) {
+  public static RedisAccess redis(WorkerConfig config) {
     return new RedisAccess(target(config.redis()), config.redis().timeout());
   }
 
@@ -504,7 +517,7 @@ public final class Worker implements AutoCloseable {
             to.authorities().orElse(null), to.certificate().orElse(null), to.key().orElse(null)));
   }
 
-  static JobQueue queue(WorkerConfig config, RedisAccess redis, InstantSource clock) {
+  public static JobQueue queue(WorkerConfig config, RedisAccess redis, InstantSource clock) {
     WorkerConfig.Timing timing = config.timing();
     return new JobQueue(
         redis,
@@ -530,13 +543,13 @@ public final class Worker implements AutoCloseable {
         timing.patience());
   }
 
-  static PostgresAccess postgres(WorkerConfig config) {
+  public static PostgresAccess postgres(WorkerConfig config) {
     WorkerConfig.Postgres to = config.postgres();
     return new PostgresAccess(
         to.url(), to.user().orElse(null), to.password().map(Secret::reveal).orElse(null));
   }
 
-  static LedgerStore history(WorkerConfig config) {
+  public static LedgerStore history(WorkerConfig config) {
     return new LedgerStore(
         postgres(config),
         new Months.Retention(config.ledger().retention(), config.ledger().eventRetention()));
@@ -581,7 +594,7 @@ public final class Worker implements AutoCloseable {
    * rq's warm and cold shutdown, but a job that was cut off is not left lying. A drain that was
    * asked for otherwise counts for nothing here: in Kubernetes TERM follows it.
    */
-  void leave() {
+  public void leave() {
     if (signaled.compareAndSet(false, true)) {
       LOG.info(
           "Asked to leave: no new jobs; running ones have {} s. The next signal ends them at once.",

@@ -5,6 +5,7 @@ import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsid
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
+import cloud.wepp.worker.cli.Main;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
@@ -105,6 +106,17 @@ class ArchitectureTest {
             .should()
             .dependOnClassesThat()
             .resideInAPackage("cloud.wepp.worker"));
+  }
+
+  @Test
+  void nobodyKnowsTheCommandLine() {
+    holds(
+        noClasses()
+            .that()
+            .resideOutsideOfPackage("cloud.wepp.worker.cli")
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage("cloud.wepp.worker.cli", "picocli.."));
   }
 
   @Test

@@ -1,4 +1,4 @@
-package cloud.wepp.worker;
+package cloud.wepp.worker.cli;
 
 import java.lang.reflect.Proxy;
 import java.util.List;

@@ -1,9 +1,10 @@
-package cloud.wepp.worker;
+package cloud.wepp.worker.cli;
 
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobRecord;
 import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.rq.pickle.PyValue;
+import cloud.wepp.worker.JobMeta;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -36,7 +37,7 @@ record SeenJob(
     List<String> children = new ArrayList<>();
     boolean metaReadable = true;
     try {
-      for (PyValue.Entry entry : JobMeta.read(job.meta(), isJson(job.meta()))) {
+      for (PyValue.Entry entry : JobMeta.read(job.meta())) {
         if (entry.key() instanceof PyValue.Str(String key)) {
           if (key.startsWith("jobs:")) {
             addIds(children, entry.value());
@@ -89,10 +90,6 @@ record SeenJob(
       case PyValue.Tuple(List<PyValue> items) -> items.forEach(item -> addText(ids, item));
       default -> addText(ids, value);
     }
-  }
-
-  static boolean isJson(byte[] meta) {
-    return meta.length > 0 && meta[0] == '{';
   }
 
   /** What somebody else chose, a name or any text, on one line. */

@@ -1,4 +1,4 @@
-package cloud.wepp.worker;
+package cloud.wepp.worker.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,4 +1,4 @@
-package cloud.wepp.worker;
+package cloud.wepp.worker.cli;
 
 import cloud.wepp.rq.JobActions;
 import cloud.wepp.rq.LostJobs;

@@ -1,4 +1,4 @@
-package cloud.wepp.worker;
+package cloud.wepp.worker.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -8,6 +8,7 @@ import cloud.wepp.rq.JobActions;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.LostJobs;
 import cloud.wepp.rq.testing.RedisServer;
+import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.ledger.LedgerStore;

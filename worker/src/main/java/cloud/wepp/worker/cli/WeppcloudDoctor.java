@@ -1,4 +1,4 @@
-package cloud.wepp.worker;
+package cloud.wepp.worker.cli;
 
 import cloud.wepp.rq.Inventory;
 import cloud.wepp.rq.Inventory.WorkerSeen;
@@ -7,6 +7,9 @@ import cloud.wepp.rq.QueueLoad;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.RedisCheck;
+import cloud.wepp.worker.Doctor;
+import cloud.wepp.worker.StorageChecks;
+import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.ledger.LedgerUnavailable;
 import cloud.wepp.worker.ledger.RoleCheck;

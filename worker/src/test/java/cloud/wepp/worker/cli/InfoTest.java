@@ -1,4 +1,4 @@
-package cloud.wepp.worker;
+package cloud.wepp.worker.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;

@@ -1,4 +1,4 @@
-package cloud.wepp.worker;
+package cloud.wepp.worker.cli;
 
 import cloud.wepp.rq.Inventory;
 import cloud.wepp.rq.Inventory.QueueSeen;

@@ -1,4 +1,4 @@
-package cloud.wepp.worker;
+package cloud.wepp.worker.cli;
 
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.wepp.GeodataManifest;
@@ -35,7 +35,7 @@ final class GeodataCommand {
       mixinStandardHelpOptions = true,
       description = "Writes a manifest: a line `sha256  size  path` for each file, sorted by path.")
   static final class Manifest implements Callable<Integer> {
-    @Mixin private final Main.Configured configured = new Main.Configured();
+    @Mixin private final Configured configured = new Configured();
 
     @Option(
         names = {"-o", "--output"},
@@ -75,7 +75,7 @@ final class GeodataCommand {
       mixinStandardHelpOptions = true,
       description = "Prints each file that is missing, or not what the manifest says; exit 1 then.")
   static final class Verify implements Callable<Integer> {
-    @Mixin private final Main.Configured configured = new Main.Configured();
+    @Mixin private final Configured configured = new Configured();
 
     @Option(names = "--quick", description = "look at sizes only")
     private boolean quick;

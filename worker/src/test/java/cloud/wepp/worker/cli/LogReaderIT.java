@@ -1,4 +1,4 @@
-package cloud.wepp.worker;
+package cloud.wepp.worker.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import cloud.wepp.rq.Call;
 import cloud.wepp.rq.JobLog;
 import cloud.wepp.rq.pickle.PyValue;
+import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobOutcome;
