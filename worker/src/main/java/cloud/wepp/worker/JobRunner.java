@@ -12,7 +12,6 @@ import cloud.wepp.rq.MalformedJob;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.Settlement;
 import cloud.wepp.rq.WeppcloudRedis;
-import cloud.wepp.rq.pickle.PyValue;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobListener;
 import cloud.wepp.worker.job.JobListener.Ran;
@@ -87,7 +86,7 @@ final class JobRunner {
             jobs,
             weppcloud,
             clock);
-    try (LogContext _ = LogContext.of(claim, task.call.function(), run(task.call))) {
+    try (LogContext _ = LogContext.of(claim, task.call.function(), Routes.run(task.call))) {
       listeners.forEach(listener -> listener.started(claim));
       LOG.debug("Job {}: {} starts", claim.job().id(), task.call.function());
       FaultPoint.SPAWNING.reached();
@@ -154,7 +153,7 @@ final class JobRunner {
     return new Ended(
         now,
         call.function(),
-        run(call),
+        Routes.run(call),
         context.detail(
             Duration.between(claim.startedAt(), now), cause(context, outcome), error(outcome)));
   }
@@ -234,17 +233,6 @@ final class JobRunner {
             next.map(request -> jobs.settleAndTake(claim, settlement, ended, request))
                 .orElseGet(
                     () -> new Turn(jobs.settle(claim, settlement, ended), Optional.empty())));
-  }
-
-  /**
-   * WEPPcloud's functions, and this worker's own, name the run in their first argument, or as
-   * {@code runid}.
-   */
-  static String run(Call call) {
-    PyValue first = call.args().isEmpty() ? call.kwargs().get("runid") : call.args().getFirst();
-    String function = call.function();
-    boolean names = function.startsWith("wepppy.") || function.startsWith("cloud.wepp.");
-    return names && first instanceof PyValue.Str run ? run.value() : "";
   }
 
   private static String cause(ClaimContext context, JobOutcome outcome) {

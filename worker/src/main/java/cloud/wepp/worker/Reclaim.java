@@ -131,7 +131,7 @@ final class Reclaim implements AutoCloseable {
         jobs.reclaim(
             dead.claim(),
             settlement,
-            new Ended(clock.instant(), call.function(), JobRunner.run(call), detail),
+            new Ended(clock.instant(), call.function(), Routes.run(call), detail),
             JSON.writeValueAsString(crashes));
     FaultPoint.RECLAIMED.reached();
     if (settled != Settled.LEFT) {

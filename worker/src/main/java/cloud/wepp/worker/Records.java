@@ -53,8 +53,8 @@ final class Records implements AutoCloseable {
     String prefix = config.redis().keyPrefix();
     WorkerConfig.Ledger settings = config.ledger();
     if (settings.writes()) {
-      LedgerStore store = Worker.history(config);
-      Worker.untilReachable(
+      LedgerStore store = Connections.history(config);
+      Connections.untilReachable(
           config.postgres().startWait(),
           () -> {
             store.migrate();

@@ -81,7 +81,7 @@ final class Routes {
       Call call = Call.read(job.data());
       Way way =
           matches(refused, call) ? Way.REFUSED : isNative(job, call) ? Way.NATIVE : python(queue);
-      return new Route(way, call.function(), way == Way.NATIVE ? JobRunner.run(call) : "");
+      return new Route(way, call.function(), way == Way.NATIVE ? run(call) : "");
     } catch (MalformedJob e) {
       return new Route(e.refused() ? python(queue) : Way.UNREADABLE, "", "");
     }
@@ -130,5 +130,16 @@ final class Routes {
 
   static boolean matches(List<Pattern> patterns, Call call) {
     return patterns.stream().anyMatch(pattern -> pattern.matcher(call.function()).matches());
+  }
+
+  /**
+   * WEPPcloud's functions, and this worker's own, name the run in their first argument, or as
+   * {@code runid}.
+   */
+  static String run(Call call) {
+    PyValue first = call.args().isEmpty() ? call.kwargs().get("runid") : call.args().getFirst();
+    String function = call.function();
+    boolean names = function.startsWith("wepppy.") || function.startsWith("cloud.wepp.");
+    return names && first instanceof PyValue.Str run ? run.value() : "";
   }
 }

@@ -64,7 +64,7 @@ public final class StorageChecks implements AutoCloseable {
             optional,
             wanted.owner(),
             folder.endsWith(":rw") ? (long) wanted.minFree() << 20 : 0),
-        Worker.name(config),
+        Connections.name(config),
         new SlowCheck.Pace(wanted.every(), wanted.longest()),
         clock);
   }

@@ -10,17 +10,12 @@ import cloud.wepp.rq.Leases;
 import cloud.wepp.rq.QueueLoad;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
-import cloud.wepp.rq.RedisTarget;
 import cloud.wepp.rq.Scheduler;
 import cloud.wepp.rq.WeppcloudRedis;
-import cloud.wepp.worker.config.Secret;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.job.JobHandler;
 import cloud.wepp.worker.job.JobListener;
-import cloud.wepp.worker.ledger.LedgerStore;
 import cloud.wepp.worker.ledger.LedgerUnavailable;
-import cloud.wepp.worker.ledger.Months;
-import cloud.wepp.worker.ledger.PostgresAccess;
 import cloud.wepp.worker.observe.DeletionCost;
 import cloud.wepp.worker.observe.Metrics;
 import cloud.wepp.worker.observe.Probes;
@@ -34,7 +29,6 @@ import cloud.wepp.worker.wepp.RunFolders;
 import cloud.wepp.worker.wepp.WeppFunctions;
 import java.net.InetAddress;
 import java.net.URI;
-import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -53,8 +47,6 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -120,8 +112,10 @@ public final class Worker implements AutoCloseable {
                 () -> leaving));
     List<JobListener> listeners = new ArrayList<>(others);
     listeners.addAll(List.of(webhooks, metrics));
-    redis = redis(config);
-    jobs = untilReachable(config.redis().startWait(), () -> queue(config, redis, clock));
+    redis = Connections.redis(config);
+    jobs =
+        Connections.untilReachable(
+            config.redis().startWait(), () -> Connections.queue(config, redis, clock));
     records = new Records(config, redis, registration.workers().getFirst(), listeners, clock);
     weppcloud =
         new WeppcloudRedis(redis, config.redis().statusDatabase(), config.redis().prepDatabase());
@@ -263,7 +257,7 @@ public final class Worker implements AutoCloseable {
     WorkerConfig.Kubernetes to = config.kubernetes();
     DeletionCost.Account account =
         new DeletionCost.Account(
-            URI.create(to.api()), to.account(), to.pod().orElseGet(() -> name(config)));
+            URI.create(to.api()), to.account(), to.pod().orElseGet(() -> Connections.name(config)));
     return to.deletionCost() && account.isThere()
         ? new DeletionCost(
             account,
@@ -442,7 +436,7 @@ public final class Worker implements AutoCloseable {
       WorkerConfig config, List<String> queues, ProcessRunner processes, CpuBudget cpu) {
     WorkerConfig.Python python = config.python();
     Map<String, Object> script = new HashMap<>();
-    script.put("redis", target(config.redis()).parts());
+    script.put("redis", Connections.target(config.redis()).parts());
     script.put("key_prefix", config.redis().keyPrefix());
     script.put("queues", queues);
     script.put("preload", python.preload());
@@ -472,11 +466,11 @@ public final class Worker implements AutoCloseable {
 
   /** Names each slot {@code <host>-<boot id>.<n>}, so that no name is ever used twice. */
   private static Heartbeat.Registration registration(WorkerConfig config) {
-    Optional<InetAddress> host = host();
+    Optional<InetAddress> host = Connections.host();
     String boot = HexFormat.of().toHexDigits(ThreadLocalRandom.current().nextInt());
     return new Heartbeat.Registration(
         IntStream.rangeClosed(1, config.worker().slots())
-            .mapToObj(n -> "%s-%s.%d".formatted(name(config), boot, n))
+            .mapToObj(n -> "%s-%s.%d".formatted(Connections.name(config), boot, n))
             .toList(),
         config.servedQueues(),
         new JobQueue.WorkerInfo(
@@ -484,46 +478,6 @@ public final class Worker implements AutoCloseable {
             host.map(InetAddress::getHostName).orElse("localhost"),
             host.map(InetAddress::getHostAddress).orElse("unknown"),
             VERSION));
-  }
-
-  /** How the names of this host's slots begin. */
-  public static String name(WorkerConfig config) {
-    return config
-        .worker()
-        .name()
-        .orElseGet(() -> host().map(InetAddress::getHostName).orElse("localhost"));
-  }
-
-  private static Optional<InetAddress> host() {
-    try {
-      return Optional.of(InetAddress.getLocalHost());
-    } catch (UnknownHostException e) {
-      LOG.debug("this host has no name", e);
-      return Optional.empty();
-    }
-  }
-
-  public static RedisAccess redis(WorkerConfig config) {
-    return new RedisAccess(target(config.redis()), config.redis().timeout());
-  }
-
-  private static RedisTarget target(WorkerConfig.Redis to) {
-    return new RedisTarget(
-        to.url(),
-        to.database().orElse(null),
-        to.password().map(Secret::reveal).orElse(null),
-        to.sentinelPassword().map(Secret::reveal).orElse(null),
-        new RedisTarget.Tls(
-            to.authorities().orElse(null), to.certificate().orElse(null), to.key().orElse(null)));
-  }
-
-  public static JobQueue queue(WorkerConfig config, RedisAccess redis, InstantSource clock) {
-    WorkerConfig.Timing timing = config.timing();
-    return new JobQueue(
-        redis,
-        config.redis().keyPrefix(),
-        new JobQueue.QueueTiming(timing.lease(), timing.wip(), config.ledger().stopAt()),
-        clock);
   }
 
   private static Housekeeping housekeeping(
@@ -541,37 +495,6 @@ public final class Worker implements AutoCloseable {
         new Janitor(redis, prefix, timing.patience(), timing.failureTtl(), webhooks::failed, clock),
         known.queues(),
         timing.patience());
-  }
-
-  public static PostgresAccess postgres(WorkerConfig config) {
-    WorkerConfig.Postgres to = config.postgres();
-    return new PostgresAccess(
-        to.url(), to.user().orElse(null), to.password().map(Secret::reveal).orElse(null));
-  }
-
-  public static LedgerStore history(WorkerConfig config) {
-    return new LedgerStore(
-        postgres(config),
-        new Months.Retention(config.ledger().retention(), config.ledger().eventRetention()));
-  }
-
-  /** Tries again for a while: at a start of everything the servers may be the last to be up. */
-  static <T> T untilReachable(Duration longest, Supplier<T> open) {
-    long since = 0; // the first failure
-    while (true) {
-      try {
-        return open.get();
-      } catch (QueueUnavailable | LedgerUnavailable e) {
-        if (longest.isZero() || (since != 0 && System.nanoTime() - since > longest.toNanos())) {
-          throw e;
-        }
-        if (since == 0) {
-          since = System.nanoTime();
-          LOG.warn("{}. Waiting for it for {} s.", e.getMessage(), longest.toSeconds());
-        }
-        LockSupport.parkNanos(Duration.ofMillis(500).toNanos());
-      }
-    }
   }
 
   /**

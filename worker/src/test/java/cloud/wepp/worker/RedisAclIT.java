@@ -76,7 +76,7 @@ class RedisAclIT {
 
   /** What the commands of an operator ask for. */
   private static void operate(WorkerConfig config, String failed) {
-    try (RedisAccess redis = Worker.redis(config);
+    try (RedisAccess redis = Connections.redis(config);
         Inventory inventory = new Inventory(redis, "rq");
         JobActions actions = new JobActions(redis, "rq", InstantSource.system());
         LostJobs lost = new LostJobs(redis, "rq", InstantSource.system());

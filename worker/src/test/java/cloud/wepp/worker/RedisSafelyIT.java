@@ -195,8 +195,8 @@ class RedisSafelyIT {
   }
 
   private JobQueue client(WorkerConfig config) {
-    RedisAccess access = opened(Worker.redis(config));
-    return opened(Worker.queue(config, access, InstantSource.system()));
+    RedisAccess access = opened(Connections.redis(config));
+    return opened(Connections.queue(config, access, InstantSource.system()));
   }
 
   private static String enqueue(JobQueue client, String function, PyValue... arguments) {

@@ -5,7 +5,7 @@ import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.pickle.PyRepr;
 import cloud.wepp.rq.pickle.PyValue;
-import cloud.wepp.worker.Worker;
+import cloud.wepp.worker.Connections;
 import cloud.wepp.worker.config.WorkerConfig;
 import java.math.BigInteger;
 import java.time.Duration;
@@ -65,8 +65,8 @@ final class Enqueue implements Callable<Integer> {
       }
     }
     Call call = new Call(function, args, kwargs);
-    try (RedisAccess redis = Worker.redis(config);
-        JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
+    try (RedisAccess redis = Connections.redis(config);
+        JobQueue jobs = Connections.queue(config, redis, InstantSource.system())) {
       System.out.println(
           jobs.enqueue(queue, call.write(), describe(call), Duration.ofSeconds(timeout)));
     }

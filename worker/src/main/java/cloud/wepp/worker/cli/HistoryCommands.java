@@ -1,5 +1,6 @@
 package cloud.wepp.worker.cli;
 
+import cloud.wepp.worker.Connections;
 import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.ledger.History;
 import cloud.wepp.worker.ledger.LedgerStore;
@@ -35,7 +36,7 @@ final class HistoryCommands {
 
     @Override
     public Integer call() throws Exception {
-      try (LedgerStore store = Worker.history(configured.read())) {
+      try (LedgerStore store = Connections.history(configured.read())) {
         new History(store).print(System.out, run, job, limit);
       }
       return 0;
@@ -63,7 +64,7 @@ final class HistoryCommands {
 
     @Override
     public Integer call() throws Exception {
-      try (LedgerStore store = Worker.history(configured.read())) {
+      try (LedgerStore store = Connections.history(configured.read())) {
         new History(store).compare(System.out, since);
       }
       return 0;

@@ -6,6 +6,7 @@ import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.LostJobs;
 import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.StuckJobs;
+import cloud.wepp.worker.Connections;
 import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.config.WorkerConfig;
 import cloud.wepp.worker.ledger.LedgerStore;
@@ -66,7 +67,7 @@ final class JobCommands {
     }
 
     void with(WorkerConfig config, Consumer<BulkJobs> action) {
-      try (RedisAccess redis = Worker.redis(config);
+      try (RedisAccess redis = Connections.redis(config);
           JobActions actions =
               new JobActions(redis, config.redis().keyPrefix(), InstantSource.system())) {
         action.accept(new BulkJobs(actions, System.out, dry));
@@ -137,8 +138,8 @@ final class JobCommands {
     @Override
     public Integer call() throws Exception {
       WorkerConfig config = configured.read();
-      try (RedisAccess redis = Worker.redis(config);
-          JobQueue jobs = Worker.queue(config, redis, InstantSource.system());
+      try (RedisAccess redis = Connections.redis(config);
+          JobQueue jobs = Connections.queue(config, redis, InstantSource.system());
           JobLog log = new JobLog(redis, config.redis().keyPrefix())) {
         LogReader output =
             new LogReader(
@@ -163,7 +164,7 @@ final class JobCommands {
     public Integer call() throws Exception {
       WorkerConfig config = configured.read();
       int count = 0;
-      try (RedisAccess redis = Worker.redis(config);
+      try (RedisAccess redis = Connections.redis(config);
           StuckJobs jobs = new StuckJobs(redis, config.redis().keyPrefix())) {
         for (String queue : config.worker().queues()) {
           for (StuckJobs.Stuck stuck : jobs.in(queue)) {
@@ -218,10 +219,10 @@ final class JobCommands {
       WorkerConfig config = configured.read();
       String prefix = config.redis().keyPrefix();
       boolean both = requeue == fill;
-      try (RedisAccess redis = Worker.redis(config);
+      try (RedisAccess redis = Connections.redis(config);
           JobActions actions = new JobActions(redis, prefix, InstantSource.system());
           LostJobs lost = new LostJobs(redis, prefix, InstantSource.system());
-          LedgerStore store = Worker.history(config)) {
+          LedgerStore store = Connections.history(config)) {
         OpenJobs history = new OpenJobs(store, config.timing().lease());
         Reconcile all = new Reconcile(actions, lost, history, System.out, dry || !requeue && !fill);
         if (requeue || both) {

@@ -1,5 +1,6 @@
 package cloud.wepp.worker.cli;
 
+import cloud.wepp.worker.Connections;
 import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.WorkerConfig;
@@ -29,7 +30,7 @@ final class Run implements Callable<Integer> {
   public Integer call() throws Exception {
     ConfigReader.Read read = configured.readQuietly();
     WorkerConfig config = read.config();
-    try (Logging _ = new Logging(config.log(), config.loki(), Worker.name(config))) {
+    try (Logging _ = new Logging(config.log(), config.loki(), Connections.name(config))) {
       return run(Configured.warned(read));
     }
   }

@@ -7,6 +7,7 @@ import cloud.wepp.rq.QueueLoad;
 import cloud.wepp.rq.QueueUnavailable;
 import cloud.wepp.rq.RedisAccess;
 import cloud.wepp.rq.RedisCheck;
+import cloud.wepp.worker.Connections;
 import cloud.wepp.worker.Doctor;
 import cloud.wepp.worker.StorageChecks;
 import cloud.wepp.worker.Worker;
@@ -160,9 +161,9 @@ final class WeppcloudDoctor {
   }
 
   private void redis() {
-    try (RedisAccess redis = Worker.redis(config)) {
+    try (RedisAccess redis = Connections.redis(config)) {
       look(redis);
-      try (JobQueue jobs = Worker.queue(config, redis, clock)) {
+      try (JobQueue jobs = Connections.queue(config, redis, clock)) {
         Doctor doctor = new Doctor(config, jobs);
         config.worker().queues().forEach(queue -> waiting(queue, doctor.look(queue)));
       }
@@ -288,10 +289,10 @@ final class WeppcloudDoctor {
       ok("postgres", "not used: ledger.mode is " + config.ledger().mode());
       return;
     }
-    RoleCheck role = RoleCheck.look(Worker.postgres(config));
+    RoleCheck role = RoleCheck.look(Connections.postgres(config));
     String found =
         "%s, version %s, role %s"
-            .formatted(Worker.postgres(config).address(), role.version(), role.role());
+            .formatted(Connections.postgres(config).address(), role.version(), role.role());
     if (!role.keepsHistory()) {
       problem(
           "postgres",

@@ -3,8 +3,8 @@ package cloud.wepp.worker.cli;
 import cloud.wepp.rq.Inventory;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.RedisAccess;
+import cloud.wepp.worker.Connections;
 import cloud.wepp.worker.Doctor;
-import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.InvalidConfig;
 import cloud.wepp.worker.config.WorkerConfig;
@@ -58,8 +58,8 @@ final class WorkerCommands {
             ? 0
             : 1;
       }
-      try (RedisAccess redis = Worker.redis(config);
-          JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
+      try (RedisAccess redis = Connections.redis(config);
+          JobQueue jobs = Connections.queue(config, redis, InstantSource.system())) {
         new Doctor(config, jobs).print(System.out);
       }
       return 0;
@@ -88,7 +88,7 @@ final class WorkerCommands {
     @Override
     public Integer call() throws Exception {
       WorkerConfig config = configured.read();
-      try (RedisAccess redis = Worker.redis(config);
+      try (RedisAccess redis = Connections.redis(config);
           Inventory inventory = new Inventory(redis, config.redis().keyPrefix())) {
         Info info = new Info(inventory.read(queues), redis.address(), config.ledger());
         if (json) {
@@ -166,9 +166,9 @@ final class WorkerCommands {
     @Override
     public Integer call() throws Exception {
       WorkerConfig config = configured.read();
-      String leaving = name == null ? Worker.name(config) : name;
-      try (RedisAccess redis = Worker.redis(config);
-          JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
+      String leaving = name == null ? Connections.name(config) : name;
+      try (RedisAccess redis = Connections.redis(config);
+          JobQueue jobs = Connections.queue(config, redis, InstantSource.system())) {
         List<String> told = jobs.shutdown(leaving);
         told.forEach(System.out::println);
         if (told.isEmpty()) {
@@ -199,8 +199,8 @@ final class WorkerCommands {
 
     Integer set(Configured configured, boolean pause) throws InvalidConfig {
       WorkerConfig config = configured.read();
-      try (RedisAccess redis = Worker.redis(config);
-          JobQueue jobs = Worker.queue(config, redis, InstantSource.system())) {
+      try (RedisAccess redis = Connections.redis(config);
+          JobQueue jobs = Connections.queue(config, redis, InstantSource.system())) {
         boolean changed = jobs.pause(kind + " " + name, pause);
         System.out.printf(
             "%s %s is %s%s. Workers hear of it with their next heartbeat.%n",

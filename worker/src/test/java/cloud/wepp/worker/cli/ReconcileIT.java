@@ -8,6 +8,7 @@ import cloud.wepp.rq.JobActions;
 import cloud.wepp.rq.JobQueue;
 import cloud.wepp.rq.LostJobs;
 import cloud.wepp.rq.testing.RedisServer;
+import cloud.wepp.worker.Connections;
 import cloud.wepp.worker.Worker;
 import cloud.wepp.worker.config.ConfigReader;
 import cloud.wepp.worker.config.WorkerConfig;
@@ -80,7 +81,7 @@ class ReconcileIT {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (JobActions actions = new JobActions(site.access, "rq", InstantSource.system());
         LostJobs lost = new LostJobs(site.access, "rq", InstantSource.system());
-        LedgerStore store = Worker.history(config)) {
+        LedgerStore store = Connections.history(config)) {
       action.accept(
           new Reconcile(
               actions,
