@@ -88,7 +88,9 @@ class KillChaosIT {
       throws Exception {
     try (Tally tally = new Tally(boundary + (python ? " (Python)" : ""), SEED)) {
       for (int kill = 0; kill < KILLS; kill++) {
-        Watersheds work = Watersheds.layOut(folder.resolve("kill-" + kill), WATERSHEDS, "0.3");
+        // Who leaves must still have something to end, however slowly it hears of the signal.
+        String seconds = boundary == FaultPoint.LEAVING ? "1" : "0.3";
+        Watersheds work = Watersheds.layOut(folder.resolve("kill-" + kill), WATERSHEDS, seconds);
         fleet.invariants.forget();
         try {
           Instant died = drill(boundary, work, python, fleet.settings(work, more));
