@@ -19,6 +19,21 @@ RUN --mount=type=cache,target=/root/.m2 ./mvnw -q -DskipTests package
 FROM scratch AS jars-prebuilt
 COPY worker/target /src/worker/target
 
+# Builds and tests where there is nothing but Docker: docs/development.md.
+FROM ${JDK_IMAGE} AS maven
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends gcc libc6-dev python3-venv redis-server \
+ && rm -rf /var/lib/apt/lists/*
+ARG UID=1000
+ARG GID=1000
+RUN (getent group "${GID}" || groupadd -g "${GID}" maven) \
+ && (getent passwd "${UID}" || useradd -u "${UID}" -g "${GID}" -d /m2 -M maven) \
+ && install -d -o "${UID}" -g "${GID}" /m2
+ENV HOME=/m2 MAVEN_OPTS="-Duser.home=/m2 --sun-misc-unsafe-memory-access=allow"
+WORKDIR /src
+USER ${UID}:${GID}
+ENTRYPOINT ["./mvnw"]
+
 # What changes seldom (third parties' jars) is apart from what changes with every commit.
 FROM jars-${JARS} AS jars
 FROM ${RUNTIME_IMAGE} AS program
@@ -27,10 +42,10 @@ COPY --from=jars /src/worker/target/worker.jar /src/worker/target/bom.json /app/
 COPY docker/rq-worker /app/rq-worker
 RUN mkdir /app/lib && mv /lib-all/queue-protocol-*.jar /app/lib/ && chmod -R a+rX /app /lib-all && chmod 755 /app/rq-worker
 
-# jdk.crypto.ec and jdk.zipfs are found by name; jdk.jcmd is for whoever has to look into a running worker.
+# jdk.crypto.ec and jdk.zipfs are found by name; jdk.jcmd and jdk.jdwp.agent are for whoever has to look into a running worker.
 FROM ${JDK_IMAGE} AS java
 RUN jlink --strip-java-debug-attributes --no-header-files --no-man-pages --output /opt/java --add-modules \
-      java.base,java.instrument,java.logging,java.management,java.naming,java.net.http,java.security.jgss,java.sql,java.xml,jdk.crypto.ec,jdk.httpserver,jdk.jcmd,jdk.jfr,jdk.management,jdk.unsupported,jdk.zipfs \
+      java.base,java.instrument,java.logging,java.management,java.naming,java.net.http,java.security.jgss,java.sql,java.xml,jdk.crypto.ec,jdk.httpserver,jdk.jcmd,jdk.jdwp.agent,jdk.jfr,jdk.management,jdk.unsupported,jdk.zipfs \
  && cp -L "$(dirname "$(dirname "$(readlink -f "$(command -v jlink)")")")/lib/security/cacerts" /opt/java/lib/security/cacerts
 
 # glibc and libgfortran5 are for the WEPP and CLIGEN executables; tini reaps what their children leave and passes TERM on.

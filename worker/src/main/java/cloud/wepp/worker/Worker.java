@@ -451,7 +451,7 @@ public final class Worker implements AutoCloseable {
               python.command(),
               python.directory().orElse(Path.of("").toAbsolutePath()),
               script,
-              python.jobsPerSupervisor(),
+              python.reload() ? 1 : python.jobsPerSupervisor(), // it keeps what it has imported
               python.jobsPerServer(),
               (long) python.serverMemory() << 20,
               python.reload(),

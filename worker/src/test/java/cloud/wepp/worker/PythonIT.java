@@ -231,6 +231,12 @@ class PythonIT {
     assertThat(errorOf(enqueue("changing.version"))).isEqualTo("ValueError: second one");
   }
 
+  @Test
+  void keepsNothingThatWasImportedWhereSourcesChange() throws Exception {
+    worker("python.reload=true");
+    assertThat(ran().supervisor()).isNotEqualTo(ran().supervisor());
+  }
+
   private String errorOf(String job) throws Exception {
     String detail = listener.awaitRecorded(job, "failed").text("detail");
     return detail.replaceAll(".*\"error\":\"([^\"]*)\".*", "$1");

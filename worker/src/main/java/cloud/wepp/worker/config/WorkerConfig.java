@@ -240,7 +240,9 @@ public record WorkerConfig(
           int serverMemory,
       @Setting(
               value = "false",
-              is = "for development: whether it is replaced when a module's source has changed")
+              is =
+                  "for development: whether it is replaced when a module's source has changed; each"
+                      + " job then has a process of its own to run it")
           boolean reload) {}
 
   /**
